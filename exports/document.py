@@ -1,0 +1,217 @@
+"""An invoice as a value: everything a document says, and nothing about how it looks.
+
+Amounts are integers in the currency's minor unit; quantities and unit prices are exact decimals; spans are half-open
+instants, shown as dates in the document's zone. A document that does not add up cannot be made.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import date
+from decimal import Decimal
+from typing import Literal
+
+from core.period import Period
+
+DEFAULT_COLOUR = "#1d4ed8"
+
+
+@dataclass(frozen=True)
+class Logo:
+    """A seller's logo as its file: `kind` tells which. SVG is drawn sharp at any size."""
+
+    kind: Literal["svg", "png"]
+    content: bytes
+
+
+@dataclass(frozen=True)
+class BankDetails:
+    """Where a transfer goes. `iban` and `bic` (ISO 13616, ISO 9362), or `account_number` with `bank_code` elsewhere."""
+
+    holder: str
+    iban: str = ""
+    bic: str = ""
+    bank_name: str = ""
+    account_number: str = ""
+    bank_code: str = ""
+
+
+@dataclass(frozen=True)
+class Seller:
+    """Who issues the document, as it was when the document became final.
+
+    `colour` is `#rrggbb`; anything else falls back to the default. `bank` is what the foot of each page shows.
+    """
+
+    name: str
+    legal_name: str
+    address: tuple[str, ...] = ()
+    country: str = ""
+    tax_id: str = ""
+    registration: str = ""
+    email: str = ""
+    phone: str = ""
+    website: str = ""
+    colour: str = DEFAULT_COLOUR
+    logo: Logo | None = None
+    bank: BankDetails | None = None
+
+
+@dataclass(frozen=True)
+class Buyer:
+    """Who is billed. `address` is its lines in order, without the name; `reference` is the account's number for people."""
+
+    name: str
+    address: tuple[str, ...] = ()
+    country: str = ""
+    tax_id: str = ""
+    email: str = ""
+    reference: str = ""
+
+
+@dataclass(frozen=True)
+class DocumentLine:
+    """One line.
+
+    Args:
+        description: what was delivered, for people.
+        charge_code: the stable name of the charge.
+        amount: net, in minor units; negative for a credit.
+        span: what it is for; None for a one-off.
+        quantity: in `unit`; None for a flat amount.
+        unit_price: per unit, in major units; None where several prices apply, and then `price_note` says so
+            (`"3 tiers"`).
+        exact: the amount before it was rounded, in major units, where it is worth knowing.
+        quality_note: how the quantity was measured, where not simply measured: `"12 % estimated"`.
+    """
+
+    description: str
+    charge_code: str
+    amount: int
+    span: Period | None = None
+    quantity: Decimal | None = None
+    unit: str = ""
+    unit_price: Decimal | None = None
+    price_note: str = ""
+    exact: Decimal | None = None
+    quality_note: str = ""
+
+
+@dataclass(frozen=True)
+class SubscriptionGroup:
+    """The lines of one subscription; `reference` is its id or external id, `detail` a purchase order or the like."""
+
+    name: str
+    lines: tuple[DocumentLine, ...]
+    reference: str = ""
+    detail: str = ""
+
+    @property
+    def amount(self) -> int:
+        """The sum of the lines' net amounts, in minor units."""
+        return sum(line.amount for line in self.lines)
+
+
+@dataclass(frozen=True)
+class BeneficiaryGroup:
+    """What one account of the payer's tree received."""
+
+    name: str
+    subscriptions: tuple[SubscriptionGroup, ...]
+    reference: str = ""
+
+    @property
+    def amount(self) -> int:
+        """The sum of the lines' net amounts, in minor units."""
+        return sum(group.amount for group in self.subscriptions)
+
+
+@dataclass(frozen=True)
+class DocumentTax:
+    """The tax of one category and rate (EN 16931 BG-23).
+
+    Args:
+        category: the UNCL 5305 code: S standard, Z zero, E exempt, AE reverse charge, G export, O out of scope.
+        rate: per cent.
+        net_amount: what it was computed on, in minor units.
+        tax_amount: in minor units.
+        name: the tax's name where it is sold (`"VAT"`, `"GST"`).
+        note: the legal ground of a rate of zero, printed below the totals.
+    """
+
+    category: str
+    rate: Decimal
+    net_amount: int
+    tax_amount: int
+    name: str = "VAT"
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class CardOnFile:
+    """The card that will be charged (`charged_on` None: at once)."""
+
+    brand: str
+    last4: str
+    charged_on: date | None = None
+
+
+@dataclass(frozen=True)
+class PaymentInstructions:
+    """How to pay: by the card on file, else by transfer to `bank` quoting `reference`. `text` is printed as it is."""
+
+    card: CardOnFile | None = None
+    bank: BankDetails | None = None
+    reference: str = ""
+    text: str = ""
+
+
+@dataclass(frozen=True)
+class InvoiceDocument:
+    """A whole invoice.
+
+    Args:
+        number: None for a draft, which never had one.
+        issued_on, due_on, supply: dates in `time_zone`; `supply` is the span the document is for, where it has one.
+        locale: a BCP 47 tag for words, dates and numbers (`"en-GB"`, `"nl-NL"`).
+        subtotal_amount: the sum of the lines.
+        rounding_amount: EN 16931 BT-114; zero for tax-exclusive prices.
+        settled_amount: what allocations have covered when the document was made.
+        watermark: printed across each page.
+
+    Raises:
+        ValueError: lines, taxes and totals do not add up, or a draft has a number.
+    """
+
+    seller: Seller
+    buyer: Buyer
+    number: str | None
+    issued_on: date
+    currency: str
+    groups: tuple[BeneficiaryGroup, ...]
+    subtotal_amount: int
+    taxes: tuple[DocumentTax, ...]
+    total_amount: int
+    due_amount: int
+    settled_amount: int = 0
+    rounding_amount: int = 0
+    due_on: date | None = None
+    supply: Period | None = None
+    purchase_order: str = ""
+    cost_centre: str = ""
+    time_zone: str = "UTC"
+    locale: str = "en-GB"
+    payment: PaymentInstructions = field(default_factory=PaymentInstructions)
+    notes: tuple[str, ...] = ()
+    watermark: Literal["draft", "void"] | None = None
+
+    def __post_init__(self) -> None:
+        taxes = sum(tax.tax_amount for tax in self.taxes)
+        if sum(group.amount for group in self.groups) != self.subtotal_amount:
+            raise ValueError("the lines do not add up to the subtotal")
+        if self.subtotal_amount + taxes + self.rounding_amount != self.total_amount:
+            raise ValueError("subtotal, taxes and rounding do not add up to the total")
+        if self.total_amount - self.settled_amount != self.due_amount:
+            raise ValueError("the amount due is not the total less what is settled")
+        if self.number is None and self.watermark is None:
+            raise ValueError("a document without a number is a draft or void")
