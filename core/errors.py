@@ -81,7 +81,7 @@ class IllegalTransition(Conflict):
     """A state machine has no such step."""
 
     def __init__(self, machine: str, state: str, action: str) -> None:
-        super().__init__("illegal_transition", f"A {machine} that is {state} cannot {action}.")
+        super().__init__("illegal_transition", f"This {machine} is {state} and cannot {action}.".replace("_", " "))
         self.machine, self.state, self.action = machine, state, action
 
 
