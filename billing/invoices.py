@@ -1,0 +1,122 @@
+"""What goes onto which document, in which order, and what it adds up to.
+
+A document has one seller and one currency; its total is the sum of rounded lines and of the tax per category and rate.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from billing.tax import TaxRate, TaxSubtotal, tax_subtotals
+from core.money import Money
+
+
+@dataclass(frozen=True, order=True)
+class DocumentKey:
+    """What charges must share to be on one document. `grouping` is "" where a payer asked for no split."""
+
+    seller_id: UUID
+    currency: str
+    grouping: str = ""
+
+
+@dataclass(frozen=True)
+class Billable:
+    """A charge that is due and on no document yet, as far as collecting needs it.
+
+    Args:
+        amount: rounded, net; negative for a credit.
+        beneficiary: the account that received it, with the name its lines are ordered by.
+        subscription_id, subscription_order: whose charge it is, and the age of that subscription.
+        charge_order: the position of the charge code within its plan version.
+        start: of its span; a one-off's instant.
+    """
+
+    id: UUID
+    key: DocumentKey
+    amount: Money
+    tax: TaxRate
+    beneficiary_id: UUID
+    beneficiary_name: str
+    beneficiary_is_payer: bool
+    subscription_id: UUID
+    subscription_order: datetime
+    charge_order: int
+    start: datetime
+
+
+@dataclass(frozen=True)
+class Totals:
+    """`total` is `net` and every tax added up; tax-exclusive prices leave nothing to round."""
+
+    net: Money
+    taxes: tuple[TaxSubtotal, ...]
+    tax: Money
+    total: Money
+
+
+@dataclass(frozen=True)
+class PlannedDocument:
+    """A document to make, its charges in the order of its lines."""
+
+    key: DocumentKey
+    charges: tuple[Billable, ...]
+    totals: Totals
+
+
+@dataclass(frozen=True)
+class Collected:
+    """Documents to make, and the keys whose charges wait because their document would come out negative."""
+
+    documents: tuple[PlannedDocument, ...]
+    waiting: tuple[PlannedDocument, ...]
+
+
+def totals(lines: Sequence[tuple[Money, TaxRate]], currency: str) -> Totals:
+    """Add up rounded lines and tax them once per category and rate (EN 16931 BR-CO-10, -13, -15, -17)."""
+    zero = Money(0, currency)
+    net = sum((amount for amount, _ in lines), zero)
+    taxes = tax_subtotals(lines)
+    tax = sum((subtotal.amount for subtotal in taxes), zero)
+    return Totals(net=net, taxes=taxes, tax=tax, total=net + tax)
+
+
+def line_order(charge: Billable) -> tuple[object, ...]:
+    """The payer's own lines first, then by beneficiary; within one by subscription, charge code and time.
+
+    Ids decide what nothing else does, so that the same charges always give the same document.
+    """
+    return (
+        not charge.beneficiary_is_payer,
+        charge.beneficiary_name.casefold(),
+        charge.beneficiary_id,
+        charge.subscription_order,
+        charge.subscription_id,
+        charge.charge_order,
+        charge.start,
+        charge.id,
+    )
+
+
+def collect(charges: Iterable[Billable]) -> Collected:
+    """Put one payer's waiting charges onto documents: one per seller, currency and grouping key.
+
+    A document whose total would be negative is not made: its charges wait and reduce the next one. A total of zero is
+    a document like any other.
+    """
+    by_key: dict[DocumentKey, list[Billable]] = {}
+    for charge in charges:
+        by_key.setdefault(charge.key, []).append(charge)
+    planned = [_plan(key, by_key[key]) for key in sorted(by_key)]
+    return Collected(
+        documents=tuple(document for document in planned if document.totals.total.minor >= 0),
+        waiting=tuple(document for document in planned if document.totals.total.minor < 0),
+    )
+
+
+def _plan(key: DocumentKey, charges: list[Billable]) -> PlannedDocument:
+    ordered = tuple(sorted(charges, key=line_order))
+    return PlannedDocument(key, ordered, totals([(charge.amount, charge.tax) for charge in ordered], key.currency))

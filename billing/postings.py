@@ -1,0 +1,98 @@
+"""Double entry: what each happening debits and credits, as values.
+
+A leg debits one ledger account and credits another by an amount above zero, so the books balance by construction. What
+undoes something is its mirror, never an update.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+from uuid import UUID
+
+from billing.tax import TaxSubtotal
+from core.money import Money
+
+
+class Kind(StrEnum):
+    """What a ledger account holds."""
+
+    RECEIVABLE = "receivable"  # what a payer owes
+    CUSTOMER_CREDIT = "customer_credit"  # what a payer has paid and not yet used
+    REVENUE = "revenue"
+    TAX = "tax"  # collected for the state
+    CLEARING = "clearing"  # on its way from a gateway or bank
+
+
+@dataclass(frozen=True, order=True)
+class Book:
+    """Which ledger account: one per seller, kind and currency, and per `holder` where it is somebody's own.
+
+    `holder` is the payer of a receivable or customer credit, the gateway account of a clearing account, else None.
+    """
+
+    seller_id: UUID
+    kind: Kind
+    currency: str
+    holder: UUID | None = None
+
+
+@dataclass(frozen=True)
+class Leg:
+    """One transfer to write: `debit` and `credit` differ, the amount is above zero and in both books' currency."""
+
+    debit: Book
+    credit: Book
+    amount: Money
+
+    def __post_init__(self) -> None:
+        if self.amount.minor <= 0:
+            raise ValueError("a transfer moves an amount above zero")
+        if self.debit == self.credit:
+            raise ValueError("a transfer moves between two accounts")
+        if not self.debit.currency == self.credit.currency == self.amount.currency:
+            raise ValueError("a transfer has one currency")
+
+
+def invoice_finalized(seller_id: UUID, payer_id: UUID, net: Money, taxes: Iterable[TaxSubtotal]) -> tuple[Leg, ...]:
+    """The payer owes the net amount, which is revenue, and each tax, which is the state's."""
+    receivable = Book(seller_id, Kind.RECEIVABLE, net.currency, payer_id)
+    revenue = Book(seller_id, Kind.REVENUE, net.currency)
+    tax = Book(seller_id, Kind.TAX, net.currency)
+    parts = [(revenue, net), *((tax, subtotal.amount) for subtotal in taxes)]
+    return tuple(leg for book, amount in parts for leg in _move(receivable, book, amount))
+
+
+def payment_received(
+    seller_id: UUID, payer_id: UUID, clearing_id: UUID, allocated: Money, unallocated: Money
+) -> tuple[Leg, ...]:
+    """Money came in: it pays what is owed, and what is left over is the payer's credit.
+
+    Args:
+        clearing_id: the gateway account it came by.
+        allocated: what invoices take of it, zero or more.
+        unallocated: the rest, zero or more.
+    """
+    clearing = Book(seller_id, Kind.CLEARING, allocated.currency, clearing_id)
+    receivable = Book(seller_id, Kind.RECEIVABLE, allocated.currency, payer_id)
+    credit = Book(seller_id, Kind.CUSTOMER_CREDIT, allocated.currency, payer_id)
+    return (*_move(clearing, receivable, allocated), *_move(clearing, credit, unallocated))
+
+
+def credit_used(seller_id: UUID, payer_id: UUID, amount: Money) -> tuple[Leg, ...]:
+    """Money that had come in before pays an invoice now."""
+    credit = Book(seller_id, Kind.CUSTOMER_CREDIT, amount.currency, payer_id)
+    return _move(credit, Book(seller_id, Kind.RECEIVABLE, amount.currency, payer_id), amount)
+
+
+def mirror(legs: Iterable[Leg]) -> tuple[Leg, ...]:
+    """What undoes the legs: the same amounts the other way, in the opposite order."""
+    return tuple(Leg(leg.credit, leg.debit, leg.amount) for leg in reversed(tuple(legs)))
+
+
+def _move(debit: Book, credit: Book, amount: Money) -> tuple[Leg, ...]:
+    """One leg; none for zero; for a negative amount the other way round."""
+    if amount.minor == 0:
+        return ()
+    return (Leg(debit, credit, amount),) if amount.minor > 0 else (Leg(credit, debit, -amount),)
