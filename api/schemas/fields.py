@@ -1,0 +1,76 @@
+"""Every field and validator that a schema may use, in one place.
+
+So the same kind of value reads, refuses and is described alike on every route.
+"""
+
+from __future__ import annotations
+
+from api.schemas.members import (
+    Boolean,
+    Code,
+    Dict,
+    Email,
+    Enum,
+    Flag,
+    Integer,
+    Length,
+    List,
+    Nested,
+    OneOf,
+    QueryInteger,
+    Range,
+    Raw,
+    Regexp,
+    ShownOnce,
+    String,
+    Text,
+    Url,
+)
+from api.schemas.values import (
+    Country,
+    Currency,
+    Date,
+    DecimalString,
+    ExternalId,
+    Instant,
+    Metadata,
+    MinorAmount,
+    Reference,
+    Span,
+    TimeZone,
+    TypeID,
+)
+
+__all__ = [
+    "Boolean",
+    "Code",
+    "Country",
+    "Currency",
+    "Date",
+    "DecimalString",
+    "Dict",
+    "Email",
+    "Enum",
+    "ExternalId",
+    "Flag",
+    "Instant",
+    "Integer",
+    "Length",
+    "List",
+    "Metadata",
+    "MinorAmount",
+    "Nested",
+    "OneOf",
+    "QueryInteger",
+    "Range",
+    "Raw",
+    "Reference",
+    "Regexp",
+    "ShownOnce",
+    "Span",
+    "String",
+    "Text",
+    "TimeZone",
+    "TypeID",
+    "Url",
+]
