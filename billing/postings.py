@@ -25,17 +25,15 @@ class Kind(StrEnum):
     CLEARING = "clearing"  # on its way from a gateway or bank
 
 
-@dataclass(frozen=True, order=True)
+@dataclass(frozen=True)
 class Book:
-    """Which ledger account: one per seller, kind and currency, and per `holder` where it is somebody's own.
-
-    `holder` is the payer of a receivable or customer credit, the gateway account of a clearing account, else None.
-    """
+    """Which ledger account: one per seller, kind and currency, and per payer or gateway account where it is about one."""
 
     seller_id: UUID
     kind: Kind
     currency: str
-    holder: UUID | None = None
+    account_id: UUID | None = None
+    gateway_account_id: UUID | None = None
 
 
 @dataclass(frozen=True)
@@ -65,16 +63,16 @@ def invoice_finalized(seller_id: UUID, payer_id: UUID, net: Money, taxes: Iterab
 
 
 def payment_received(
-    seller_id: UUID, payer_id: UUID, clearing_id: UUID, allocated: Money, unallocated: Money
+    seller_id: UUID, payer_id: UUID, gateway_account_id: UUID | None, allocated: Money, unallocated: Money
 ) -> tuple[Leg, ...]:
     """Money came in: it pays what is owed, and what is left over is the payer's credit.
 
     Args:
-        clearing_id: the gateway account it came by.
+        gateway_account_id: the gateway account it came by; None for one that came by none.
         allocated: what invoices take of it, zero or more.
         unallocated: the rest, zero or more.
     """
-    clearing = Book(seller_id, Kind.CLEARING, allocated.currency, clearing_id)
+    clearing = Book(seller_id, Kind.CLEARING, allocated.currency, gateway_account_id=gateway_account_id)
     receivable = Book(seller_id, Kind.RECEIVABLE, allocated.currency, payer_id)
     credit = Book(seller_id, Kind.CUSTOMER_CREDIT, allocated.currency, payer_id)
     return (*_move(clearing, receivable, allocated), *_move(clearing, credit, unallocated))
