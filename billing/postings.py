@@ -27,7 +27,7 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True)
 class Book:
-    """Which ledger account: one per seller, kind and currency, and per payer or gateway account where it is about one."""
+    """Which ledger account: one per seller, kind and currency, and per payer or gateway account where its kind is."""
 
     seller_id: UUID
     kind: Kind
