@@ -92,12 +92,12 @@ def _free_port(wanted: int) -> int:
 def _start(data_dir: Path) -> None:
     processes.writable(data_dir / "gateway")
     log = processes.writable(data_dir / "log") / "gateway.log"
-    if (hung := _pid(data_dir)) is not None:
-        processes.end(hung, MODULE)
+    for stray in processes.matching(str(_state(data_dir))):
+        processes.end(stray, MODULE)  # it hangs, or its starter was killed before it could write its pid down
     port = _free_port(_port(data_dir))
     command = [sys.executable, "-m", MODULE, "--port", str(port), "--state", str(_state(data_dir))]
     pid = processes.spawn(command, log, cwd=CHECKOUT, env=os.environ | {"PYTHONUNBUFFERED": "1"})
     processes.remember(_record(data_dir), {"pid": pid, "port": port})
-    processes.wait_until(lambda: _takes_connections(port) or _pid(data_dir) is None, START_SECONDS)
+    processes.wait_until(lambda: _takes_connections(port) or processes.exited(pid), START_SECONDS)
     if not running(data_dir):
         raise Misconfigured(f"The sandbox card gateway does not start: {processes.tail(log)}")

@@ -134,7 +134,7 @@ def _service_user() -> pwd.struct_passwd:
 def _pid_lines(cluster: _Cluster) -> list[str]:
     try:
         return (cluster.directory / "postmaster.pid").read_text().splitlines()
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return []
     except PermissionError:
         owner = cluster.owner
@@ -218,15 +218,21 @@ def _initialise(cluster: _Cluster) -> None:
 
 
 def _clear_remains(cluster: _Cluster) -> None:
-    """After a kill of the server: end its children, and forget a pid that is another program's by now."""
-    if not _pid_lines(cluster) or _postmaster(cluster) is not None:
+    """After a kill of the server: end its children, and remove its lock files.
+
+    PostgreSQL itself believes a lock file whose pid is taken, be it by another program (a container counts from one
+    again) or by a dead process that nobody has waited for. We know better, and hold the lock of this data directory.
+    """
+    if _postmaster(cluster) is not None:
         return
     for each in psutil.process_iter(["name"]):
         with contextlib.suppress(psutil.Error):
             if each.info["name"] == "postgres" and each.cwd() == str(cluster.directory):
                 each.kill()
-                each.wait(5)
-    (cluster.directory / "postmaster.pid").unlink(missing_ok=True)
+                pid = each.pid
+                processes.wait_until(lambda pid=pid: processes.process(pid, "postgres") is None, 5)
+    for left in (cluster.directory / "postmaster.pid", *cluster.sockets.glob(".s.PGSQL.*")):
+        left.unlink(missing_ok=True)
 
 
 def _configure(cluster: _Cluster) -> None:

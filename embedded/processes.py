@@ -22,7 +22,7 @@ from core.errors import Misconfigured
 # A unix socket's address holds 107 bytes; the longest name that is put below a socket directory needs a few of them.
 SOCKET_DIRECTORY_BYTES_MAX = 85
 
-# Children that this process started. Holding them lets `poll` reap one that died, so that it is not taken for alive.
+# Children that this process started: `poll` reaps one that died, so that it is not taken for alive.
 _children: dict[int, subprocess.Popen[bytes]] = {}
 
 
@@ -84,9 +84,7 @@ def wheel_directory(package: str) -> Path:
 
 def process(pid: int, marker: str) -> psutil.Process | None:
     """The live process of this pid, if `marker` stands in its command line (pids are used again, markers are not)."""
-    child = _children.get(pid)
-    if child is not None and child.poll() is not None:
-        del _children[pid]
+    if exited(pid):
         return None
     try:
         found = psutil.Process(pid)
@@ -110,6 +108,17 @@ def spawn(command: Sequence[str], log: Path, *, cwd: Path, env: dict[str, str] |
         )
     _children[child.pid] = child
     return child.pid
+
+
+def exited(pid: int) -> bool:
+    """Whether a program that this process spawned has ended. (Right after its start it has no command line yet.)"""
+    child = _children.get(pid)
+    return child is not None and child.poll() is not None
+
+
+def matching(marker: str) -> list[int]:
+    """The pids of all live processes with `marker` in their command line, when no pid could be written down."""
+    return [pid for pid in psutil.pids() if pid != os.getpid() and process(pid, marker) is not None]
 
 
 def wait_until(ready: Callable[[], bool], seconds: float) -> bool:

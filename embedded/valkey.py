@@ -6,7 +6,6 @@ What it holds is a hint, never the truth: an append-only file that cannot be rea
 
 from __future__ import annotations
 
-import contextlib
 import os
 from pathlib import Path
 from urllib.parse import quote
@@ -59,13 +58,16 @@ def _server_pid(data_dir: Path) -> int | None:
     if not path.exists():
         return None
     import redis  # here, since a command that only prints its help need not wait for it
+    from redis.backoff import NoBackoff
+    from redis.retry import Retry
 
-    with contextlib.suppress(redis.RedisError), redis.Redis(unix_socket_path=str(path), socket_timeout=5) as client:
-        with contextlib.suppress(redis.exceptions.BusyLoadingError):
-            info = client.info("server")
-            return int(info["process_id"])
-        return _recorded_pid(data_dir)
-    return None
+    client = redis.Redis(unix_socket_path=str(path), socket_timeout=5, retry=Retry(NoBackoff(), 0))
+    try:
+        return int(client.info("server")["process_id"])
+    except redis.RedisError:
+        return None
+    finally:
+        client.close()
 
 
 def _recorded_pid(data_dir: Path) -> int | None:
@@ -112,5 +114,8 @@ def _started(data_dir: Path, directory: Path, log: Path) -> bool:
     for name, value in options.items():
         command += [f"--{name}", value]
     pid = processes.spawn(command, log, cwd=directory)
-    processes.wait_until(lambda: running(data_dir) or processes.process(pid, "valkey-server") is None, START_SECONDS)
-    return running(data_dir)
+    processes.wait_until(lambda: running(data_dir) or processes.exited(pid), START_SECONDS)
+    if running(data_dir):
+        return True
+    processes.end(pid, "valkey-server")
+    return False
