@@ -18,6 +18,7 @@ import subprocess
 import tempfile
 import time
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from urllib.parse import quote
 
@@ -229,10 +230,13 @@ def _clear_remains(cluster: _Cluster) -> None:
         with contextlib.suppress(psutil.Error):
             if each.info["name"] == "postgres" and each.cwd() == str(cluster.directory):
                 each.kill()
-                pid = each.pid
-                processes.wait_until(lambda pid=pid: processes.process(pid, "postgres") is None, 5)
+                processes.wait_until(partial(_gone, each.pid), 5)
     for left in (cluster.directory / "postmaster.pid", *cluster.sockets.glob(".s.PGSQL.*")):
         left.unlink(missing_ok=True)
+
+
+def _gone(pid: int) -> bool:
+    return processes.process(pid, "postgres") is None
 
 
 def _configure(cluster: _Cluster) -> None:

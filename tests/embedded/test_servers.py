@@ -13,13 +13,14 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import psycopg
 import pytest
 import redis
 
 import embedded
 from core.errors import Misconfigured
-from embedded import postgres, processes, valkey
+from embedded import gateway, postgres, processes, valkey
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -154,6 +155,16 @@ def test_a_broken_append_only_file_is_put_aside_and_the_queue_starts_empty(data_
     assert list((data_dir / "valkey").glob("appendonlydir.unreadable-*"))
 
 
+def test_the_sandbox_gateway_keeps_its_address_and_its_state_when_it_is_killed(data_dir: Path) -> None:
+    url = gateway.ensure(data_dir)
+    httpx.post(f"{url}/_control/base_url", json={"base_url": "http://127.0.0.1:9"}).raise_for_status()
+    (pid,) = processes.matching(str(data_dir / "gateway" / "state.sqlite"))
+    os.kill(pid, signal.SIGKILL)
+    assert gateway.ensure(data_dir) == url
+    assert httpx.get(f"{url}/_control/base_url").json() == {"base_url": "http://127.0.0.1:9"}
+    assert embedded.stop_all(data_dir) == ["gateway"]
+
+
 def test_stop_ends_what_runs_and_a_second_stop_finds_nothing(data_dir: Path) -> None:
     postgres.ensure(data_dir)
     url = valkey.ensure(data_dir)
@@ -172,6 +183,8 @@ def test_a_data_directory_deeper_than_a_socket_address_works_all_the_same(data_d
         assert redis.Redis.from_url(valkey.ensure(deep)).ping()
     finally:
         assert embedded.stop_all(deep) == ["valkey", "postgres"]
+        for name in ("pg", "valkey"):
+            shutil.rmtree(processes.socket_directory(deep, name))
 
 
 def test_a_cluster_killed_while_it_was_made_is_made_anew(data_dir: Path) -> None:
