@@ -48,7 +48,7 @@ def read_tiers(members: Members) -> tuple[Tier, ...]:
     if not isinstance(value, list) or not 0 < len(value) <= TIERS_MOST:
         members.refuse("tiers", "tiers_expected", f"This is a list of 1 to {TIERS_MOST} tiers.")
         return ()
-    tiers = []
+    tiers: list[Tier] = []
     for i, entry in enumerate(value):
         tier = Members(entry, f"{members.at('tiers')}/{i}", members.errors)
         if isinstance(entry, dict):

@@ -1,0 +1,112 @@
+"""An item as the engine sees it: prices, terms in force, and what was billed on it before. Frozen values only."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from functools import cached_property
+from typing import Any
+from uuid import UUID
+
+from billing.periods import Cadence, Interval, cadence
+from billing.price import Price, parse_price
+from core.period import Period
+
+RECURRING, ONE_OFF, USAGE = "recurring", "one_off", "usage"
+KINDS = (RECURRING, ONE_OFF, USAGE)
+ADVANCE, ARREARS = "advance", "arrears"
+TIMINGS = (ADVANCE, ARREARS)
+
+
+@dataclass(frozen=True)
+class MeterTerms:
+    """What is counted for a usage price; `unit` is the quantity's unit."""
+
+    meter_id: UUID
+    code: str
+    unit: str
+    aggregation: str
+
+
+@dataclass(frozen=True)
+class PriceTerms:
+    """A price of a plan version, in the currency of a subscription.
+
+    Args:
+        version: of the plan, counted from 1.
+        interval: None for a one-off.
+        meter: for usage, else None.
+        spec: the price as JSON, `{"model": …}`; it was checked when the plan was made.
+    """
+
+    price_id: UUID
+    version_id: UUID
+    version: int
+    charge_code: str
+    kind: str
+    interval: Interval | None
+    timing: str
+    proration: str
+    currency: str
+    spec: Mapping[str, Any]
+    meter: MeterTerms | None = None
+
+    @cached_property
+    def price(self) -> Price:
+        """The price, parsed once."""
+        return parse_price(self.spec)
+
+
+@dataclass(frozen=True)
+class AgreedTerm:
+    """`[start, end)` in which a price and a quantity hold; an end of None is open."""
+
+    start: datetime
+    end: datetime | None
+    price: PriceTerms
+    quantity: Decimal
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A held claim: this span of the item is billed.
+
+    Args:
+        price, quantity: what it was billed on.
+        net_amount: the sum of all its charges so far, credits and adjustments included, in minor units.
+    """
+
+    claim_id: UUID
+    span: Period
+    price: PriceTerms
+    quantity: Decimal
+    net_amount: int
+
+
+@dataclass(frozen=True)
+class Item:
+    """(subscription, charge code), with its timeline and its held claims.
+
+    Args:
+        anchor: `calendar` or `anniversary`.
+        anchored_at: the start of the subscription, from which all its items' spans are counted.
+        time_zone: frozen on the subscription.
+        terms: in order of time, without overlap.
+        claims: in any order.
+    """
+
+    item_id: UUID
+    subscription_id: UUID
+    charge_code: str
+    anchor: str
+    anchored_at: datetime
+    time_zone: str
+    terms: tuple[AgreedTerm, ...]
+    claims: tuple[Claim, ...] = ()
+
+    def cadence(self, price: PriceTerms) -> Cadence:
+        """The spans of a price on this item."""
+        assert price.interval is not None  # a one-off has no spans
+        return cadence(price.interval, self.anchor, self.anchored_at, self.time_zone)
