@@ -19,7 +19,7 @@ def unit_price(inputs: Mapping[str, Any]) -> Decimal | None:
     Args:
         inputs: those of a charge, as `rating` made them. A credit has no parts.
     """
-    parts = inputs.get("parts") or ()
+    parts = inputs.get("parts", [])
     if len(parts) != 1 or "unit_price" not in parts[0]:
         return None
     return Decimal(parts[0]["unit_price"])
