@@ -59,7 +59,7 @@ class Seller:
 
 @dataclass(frozen=True)
 class Buyer:
-    """Who is billed. `address` is its lines in order, without the name; `reference` is the account's number for people."""
+    """Who is billed. `address` is its lines in order, without the name; `reference` is the account number."""
 
     name: str
     address: tuple[str, ...] = ()
