@@ -93,7 +93,7 @@ class Page:
         }
 
     def _country(self, code: str) -> str:
-        return self.locale.territories.get(code.upper(), code)
+        return str(self.locale.territories.get(code.upper(), code))
 
     def _facts(self) -> list[list[str]]:
         document, figures = self.document, self.figures
