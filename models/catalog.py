@@ -1,0 +1,92 @@
+"""What is sold: products, meters, plans, their immutable versions and prices."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+from uuid import UUID
+
+from sqlalchemy import CheckConstraint, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from models.base import Base, Instant, Recorded, Resource, Tenant, external, of_provider, ref, unique
+
+
+class Product(Base, Tenant, Resource):
+    """What a charge is for, on the invoice and in the books."""
+
+    __tablename__ = "product"
+    __table_args__ = (of_provider(), unique("code"), external("product"))
+
+    code: Mapped[str]
+    name: Mapped[str]
+    tax_class: Mapped[str | None]
+
+
+class Meter(Base, Tenant, Resource):
+    """What is counted for billing. `register` names the register of assigned points that feeds it, if one does."""
+
+    __tablename__ = "meter"
+    __table_args__ = (of_provider(), unique("code"), external("meter"))
+
+    code: Mapped[str]
+    name: Mapped[str]
+    unit: Mapped[str]
+    aggregation: Mapped[str]
+    parameters: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'::jsonb"))
+    register: Mapped[str | None]
+
+
+class Plan(Base, Tenant, Resource):
+    """A named offer; its prices live in versions."""
+
+    __tablename__ = "plan"
+    __table_args__ = (of_provider(), unique("code"), external("plan"))
+
+    code: Mapped[str]
+    name: Mapped[str]
+
+
+class PlanVersion(Base, Tenant, Recorded):
+    """One immutable price list of a plan."""
+
+    __tablename__ = "plan_version"
+    __table_args__ = (ref("plan_id", "plan"), unique("plan_id", "number"))
+    grants: ClassVar[str] = "select, insert"
+
+    plan_id: Mapped[UUID]
+    number: Mapped[int]
+    effective_at: Mapped[Instant]
+    created_at: Mapped[Instant]
+
+
+class Price(Base, Tenant, Recorded):
+    """One charge of a version. `currencies` maps a currency to the price's JSON (contract: A price)."""
+
+    __tablename__ = "price"
+    __table_args__ = (
+        ref("plan_version_id", "plan_version"),
+        ref("product_id", "product"),
+        ref("meter_id", "meter"),
+        unique("plan_version_id", "charge_code"),
+        CheckConstraint("kind IN ('recurring', 'one_off', 'usage')", name="kind"),
+        CheckConstraint("(kind = 'usage') = (meter_id IS NOT NULL)", name="meter"),
+        CheckConstraint("timing IN ('advance', 'arrears')", name="timing"),
+        CheckConstraint("kind <> 'usage' OR timing = 'arrears'", name="usage_in_arrears"),
+        CheckConstraint("proration IN ('day', 'second', 'day_30_360', 'none')", name="proration"),
+        CheckConstraint("(interval_unit IS NULL) = (interval_count IS NULL)", name="interval"),
+        CheckConstraint("kind = 'one_off' OR interval_unit IS NOT NULL", name="recurs"),
+    )
+    grants: ClassVar[str] = "select, insert"
+
+    plan_version_id: Mapped[UUID]
+    charge_code: Mapped[str]
+    name: Mapped[str]
+    position: Mapped[int]
+    product_id: Mapped[UUID]
+    kind: Mapped[str]
+    interval_unit: Mapped[str | None]
+    interval_count: Mapped[int | None]
+    timing: Mapped[str]
+    proration: Mapped[str]
+    meter_id: Mapped[UUID | None]
+    currencies: Mapped[dict[str, Any]]

@@ -1,0 +1,130 @@
+"""Where power flows: sites, points (places that survive hardware), devices that hang there, what a point counts for."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+from uuid import UUID
+
+from sqlalchemy import CheckConstraint, Index, text
+from sqlalchemy.dialects.postgresql import TSTZRANGE, ExcludeConstraint, Range
+from sqlalchemy.orm import Mapped, mapped_column
+
+from models.base import Base, Instant, Recorded, Resource, Tenant, external, of_provider, ref, unique
+
+
+class Site(Base, Tenant, Resource):
+    """A data centre."""
+
+    __tablename__ = "site"
+    __table_args__ = (of_provider(), unique("code"), external("site"))
+
+    code: Mapped[str]
+    name: Mapped[str]
+    time_zone: Mapped[str]
+
+
+class Point(Base, Tenant, Resource):
+    """A metered place, named by its path within the site."""
+
+    __tablename__ = "point"
+    __table_args__ = (
+        ref("site_id", "site"),
+        unique("site_id", "path"),
+        external("point"),
+        Index("ix_point_path", "provider_id", "path"),
+    )
+
+    site_id: Mapped[UUID]
+    path: Mapped[str]
+    kind: Mapped[str]
+    rating: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'::jsonb"))
+
+
+class Device(Base, Tenant, Resource):
+    """What hangs at a point, as its evidence told: one row per serial and stay."""
+
+    __tablename__ = "device"
+    __table_args__ = (
+        ref("point_id", "point"),
+        external("device"),
+        Index("ix_device_point", "provider_id", "point_id", "from_at"),
+        CheckConstraint("to_at IS NULL OR to_at >= from_at", name="to_at"),
+    )
+
+    point_id: Mapped[UUID]
+    serial: Mapped[str | None]
+    model: Mapped[str | None]
+    from_at: Mapped[Instant]
+    to_at: Mapped[Instant | None]
+
+
+class Assignment(Base, Tenant, Resource):
+    """Point P counts for subscription item S over a span; never two at once (I6)."""
+
+    __tablename__ = "assignment"
+    __table_args__ = (
+        ref("point_id", "point"),
+        ref("item_id", "subscription_item"),
+        external("assignment"),
+        ExcludeConstraint(
+            (text("uuidrange(point_id, point_id, '[]')"), "&&"),
+            ("span", "&&"),
+            using="gist",
+            name="ex_assignment_point_span",
+        ),
+        CheckConstraint("NOT isempty(span) AND lower_inc(span) AND NOT upper_inc(span)", name="span"),
+        Index("ix_assignment_item", "provider_id", "item_id"),
+    )
+
+    point_id: Mapped[UUID]
+    item_id: Mapped[UUID]
+    span: Mapped[Range[Any]] = mapped_column(TSTZRANGE)
+
+
+class Register(Base, Tenant, Recorded):
+    """A cumulative counter (or a gauge) at a point. `reading_at` is the latest reading seen: the row is the lock of
+    its metering.
+    """
+
+    __tablename__ = "register"
+    __table_args__ = (ref("point_id", "point"), unique("point_id", "name"))
+
+    point_id: Mapped[UUID]
+    name: Mapped[str]
+    unit: Mapped[str]
+    kind: Mapped[str] = mapped_column(server_default="counter")
+
+
+class Epoch(Base, Tenant, Recorded):
+    """A stretch of a register in which differences of readings mean consumption."""
+
+    __tablename__ = "epoch"
+    __table_args__ = (
+        ref("register_id", "register"),
+        Index("ix_epoch_register", "provider_id", "register_id", "start_at"),
+    )
+    grants: ClassVar[str] = "select, insert, update, delete"
+
+    register_id: Mapped[UUID]
+    start_at: Mapped[Instant]
+    cause: Mapped[str]
+    evidence: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'::jsonb"))
+
+
+class Anomaly(Base, Tenant, Recorded):
+    """A doubt about readings, with evidence and a suggested mend."""
+
+    __tablename__ = "anomaly"
+    __table_args__ = (
+        ref("point_id", "point"),
+        CheckConstraint("status IN ('open', 'acknowledged', 'resolved', 'dismissed')", name="status"),
+        Index("uq_anomaly_identity", "provider_id", "point_id", "register", "kind", "at", unique=True),
+    )
+
+    point_id: Mapped[UUID]
+    register: Mapped[str]
+    kind: Mapped[str]
+    at: Mapped[Instant]
+    evidence: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'::jsonb"))
+    status: Mapped[str] = mapped_column(server_default="open")
+    created_at: Mapped[Instant]

@@ -1,0 +1,159 @@
+"""Contracts: subscriptions, their items over time, changes to come, requests to provisioning systems, reasons for
+being off.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+from uuid import UUID
+
+from sqlalchemy import CheckConstraint, ForeignKeyConstraint, Index, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from models.base import Base, Currency, Instant, Quantity, Recorded, Resource, Tenant, external, ref, unique
+
+
+class Subscription(Base, Tenant, Resource):
+    """An account's contract on a plan. `time_zone` is frozen at the start; `start_at` is null until a provisioned
+    start is known.
+    """
+
+    __tablename__ = "subscription"
+    __table_args__ = (
+        ref("account_id", "account"),
+        ref("plan_id", "plan"),
+        external("subscription"),
+        CheckConstraint(
+            "status IN ('pending', 'trialing', 'active', 'suspended', 'paused', 'cancelled', 'expired')", name="status"
+        ),
+        CheckConstraint("start_on IN ('at', 'provisioned')", name="start_on"),
+        CheckConstraint("anchor IN ('calendar', 'anniversary')", name="anchor"),
+        CheckConstraint("status IN ('pending', 'cancelled') OR start_at IS NOT NULL", name="started"),
+        Index("ix_subscription_account", "provider_id", "account_id"),
+        Index(
+            "ix_subscription_pending", "start_at", postgresql_where=text("status = 'pending' AND start_at IS NOT NULL")
+        ),
+    )
+    dispatch: ClassVar[tuple[str, ...]] = ("provider_id", "id", "status", "start_at")
+
+    account_id: Mapped[UUID]
+    plan_id: Mapped[UUID]
+    status: Mapped[str] = mapped_column(server_default="pending")
+    currency: Mapped[Currency]
+    time_zone: Mapped[str]
+    anchor: Mapped[str]
+    start_on: Mapped[str]
+    start_at: Mapped[Instant | None]
+    ended_at: Mapped[Instant | None]
+    reference: Mapped[str | None]
+    purchase_order: Mapped[str | None]
+    cost_centre: Mapped[str | None]
+
+
+class SubscriptionItem(Base, Tenant, Recorded):
+    """One charge code of a subscription: what is billed, and what a point is assigned to."""
+
+    __tablename__ = "subscription_item"
+    __table_args__ = (
+        ref("subscription_id", "subscription"),
+        unique("subscription_id", "charge_code"),
+        unique("id", "charge_code"),
+    )
+    grants: ClassVar[str] = "select, insert"
+
+    subscription_id: Mapped[UUID]
+    charge_code: Mapped[str]
+
+
+class SubscriptionItemTerm(Base, Tenant, Recorded):
+    """A row of an item's timeline: from `from_at` on, this price and quantity, or ended. Append-only.
+
+    In force at an instant is the row with the latest `from_at` not after it; of several with one `from_at`, the
+    last recorded.
+    """
+
+    __tablename__ = "subscription_item_term"
+    __table_args__ = (
+        ref("item_id", "subscription_item"),
+        ref("price_id", "price"),
+        CheckConstraint("quantity >= 0", name="quantity"),
+        Index("ix_subscription_item_term_item", "provider_id", "item_id", "from_at"),
+    )
+    grants: ClassVar[str] = "select, insert"
+
+    item_id: Mapped[UUID]
+    from_at: Mapped[Instant]
+    price_id: Mapped[UUID]
+    quantity: Mapped[Quantity]
+    ended: Mapped[bool] = mapped_column(server_default=text("false"))
+
+
+class ScheduledChange(Base, Tenant, Recorded):
+    """A change of contract that takes effect later. `body` is what the caller asked for."""
+
+    __tablename__ = "scheduled_change"
+    __table_args__ = (
+        ref("subscription_id", "subscription"),
+        CheckConstraint("status IN ('scheduled', 'done', 'withdrawn', 'failed')", name="status"),
+        Index("ix_scheduled_change_due", "effective_at", postgresql_where=text("status = 'scheduled'")),
+        Index("ix_scheduled_change_subscription", "provider_id", "subscription_id"),
+    )
+    dispatch: ClassVar[tuple[str, ...]] = ("provider_id", "id", "status", "effective_at")
+
+    subscription_id: Mapped[UUID]
+    effective_at: Mapped[Instant]
+    body: Mapped[dict[str, Any]]
+    status: Mapped[str] = mapped_column(server_default="scheduled")
+    detail: Mapped[str | None]
+    created_at: Mapped[Instant]
+
+
+class ProvisioningRequest(Base, Tenant, Recorded):
+    """What a provisioning system was asked to do; its id is that of the event that asked."""
+
+    __tablename__ = "provisioning_request"
+    __table_args__ = (
+        ref("subscription_id", "subscription"),
+        CheckConstraint("kind IN ('provision', 'suspend', 'resume', 'change', 'deprovision')", name="kind"),
+        CheckConstraint("status IN ('open', 'answered', 'superseded')", name="status"),
+        Index("ix_provisioning_request_subscription", "provider_id", "subscription_id", "asked_at"),
+        Index(
+            "uq_provisioning_request_open",
+            "provider_id",
+            "subscription_id",
+            unique=True,
+            postgresql_where=text("status = 'open'"),
+        ),
+    )
+
+    subscription_id: Mapped[UUID]
+    kind: Mapped[str]
+    status: Mapped[str] = mapped_column(server_default="open")
+    asked_at: Mapped[Instant]
+    answered_at: Mapped[Instant | None]
+    answer: Mapped[dict[str, Any] | None]
+
+
+class Suspension(Base, Tenant, Recorded):
+    """A reason why a service is off. Service runs when none is open."""
+
+    __tablename__ = "suspension"
+    __table_args__ = (
+        ref("subscription_id", "subscription"),
+        CheckConstraint("closed_at IS NULL OR closed_at >= opened_at", name="closed_at"),
+        Index(
+            "uq_suspension_open",
+            "provider_id",
+            "subscription_id",
+            "reason",
+            unique=True,
+            postgresql_where=text("closed_at IS NULL"),
+        ),
+        ForeignKeyConstraint(["provider_id", "dunning_case_id"], ["dunning_case.provider_id", "dunning_case.id"]),
+    )
+
+    subscription_id: Mapped[UUID]
+    reason: Mapped[str]
+    dunning_case_id: Mapped[UUID | None]
+    opened_at: Mapped[Instant]
+    closed_at: Mapped[Instant | None]
