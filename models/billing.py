@@ -120,7 +120,10 @@ class Charge(Base, Tenant, Recorded):
 
 
 class BillingRun(Base, Tenant, Resource):
-    """One pass of billing: everything up to `as_of`, for some payers or all that are due."""
+    """One pass of billing: everything up to `as_of`, for some payers or all that are due.
+
+    `finalizes` tells whether its drafts become final by themselves, or wait for a person.
+    """
 
     __tablename__ = "billing_run"
     __table_args__ = (
@@ -133,38 +136,42 @@ class BillingRun(Base, Tenant, Resource):
 
     as_of: Mapped[Instant]
     trigger: Mapped[str]
+    finalizes: Mapped[bool] = mapped_column(server_default=text("true"))
     status: Mapped[str] = mapped_column(server_default="running")
     finished_at: Mapped[Instant | None]
-    totals: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'::jsonb"))
 
 
 class BillingRunPayer(Base, Recorded):
-    """A payer's part of a run. `lease_until` is system time: who works on it now."""
+    """A payer's part of a run.
+
+    Who works on it holds the row's lock, which a dead process loses at once. `tries` counts beginnings, so that a payer
+    that takes the process down with it is found out. `reason` says why one is parked; `waiting` lists spans that could
+    not be rated and documents that would have been negative.
+    """
 
     __tablename__ = "billing_run_payer"
     __table_args__ = (
         ForeignKeyConstraint(["provider_id", "run_id"], ["billing_run.provider_id", "billing_run.id"]),
         ref("payer_id", "account"),
-        CheckConstraint("status IN ('pending', 'charged', 'done', 'parked')", name="status"),
+        CheckConstraint("status IN ('pending', 'done', 'parked')", name="status"),
         CheckConstraint("(status = 'parked') = (reason IS NOT NULL)", name="reason"),
         Index(
             "ix_billing_run_payer_open",
             "provider_id",
             "run_id",
-            postgresql_where=text("status IN ('pending', 'charged')"),
+            postgresql_where=text("status = 'pending'"),
         ),
     )
-    dispatch: ClassVar[tuple[str, ...]] = ("provider_id", "run_id", "payer_id", "status", "lease_until")
 
     provider_id: Mapped[UUID] = mapped_column(primary_key=True)
     run_id: Mapped[UUID] = mapped_column(primary_key=True)
     payer_id: Mapped[UUID] = mapped_column(primary_key=True)
-    bill_on: Mapped[date | None] = mapped_column(Date)
+    bill_on: Mapped[date] = mapped_column(Date)
     status: Mapped[str] = mapped_column(server_default="pending")
+    tries: Mapped[int] = mapped_column(server_default=text("0"))
     reason: Mapped[str | None]
-    detail: Mapped[dict[str, Any] | None]
-    lease_until: Mapped[Instant | None]
-    lease_token: Mapped[UUID | None]
+    detail: Mapped[str | None]
+    waiting: Mapped[list[Any]] = mapped_column(server_default=text("'[]'::jsonb"))
 
 
 class NumberSeries(Base, Tenant, Recorded):
@@ -208,12 +215,16 @@ class Invoice(Base, Tenant, Resource):
         Index("ix_invoice_draft", "provider_id", "bill_on", postgresql_where=text("status = 'draft'")),
         Index("ix_invoice_due", "due_at", postgresql_where=text("status = 'open'")),
         Index("ix_invoice_run", "provider_id", "run_id"),
+        Index(
+            "ix_invoice_without_pdf",
+            "finalized_at",
+            postgresql_where=text("pdf_blob IS NULL AND finalized_at IS NOT NULL"),
+        ),
     )
     dispatch: ClassVar[tuple[str, ...]] = (
         "provider_id",
         "id",
         "status",
-        "finalize_at",
         "due_at",
         "finalized_at",
         "pdf_blob",
@@ -228,7 +239,7 @@ class Invoice(Base, Tenant, Resource):
     currency: Mapped[Currency]
     grouping_key: Mapped[str] = mapped_column(server_default="")
     bill_on: Mapped[date] = mapped_column(Date)
-    finalize_at: Mapped[Instant | None]
+    finalizes: Mapped[bool] = mapped_column(server_default=text("false"))
     series_id: Mapped[UUID | None]
     sequence: Mapped[int | None]
     number: Mapped[str | None]

@@ -12,12 +12,13 @@ from models.base import Base, Currency, Instant, Minor, Recorded, Tenant, ref, u
 
 
 class LedgerAccount(Base, Tenant, Recorded):
-    """An account of the books: of a seller, in one currency, for one customer where its kind is about one."""
+    """An account of the books: of a seller, in one currency, of one payer or gateway account where its kind is about one."""
 
     __tablename__ = "ledger_account"
     __table_args__ = (
         ref("seller_id", "seller"),
         ref("account_id", "account"),
+        ref("gateway_account_id", "gateway_account"),
         unique("id", "currency"),
         Index(
             "uq_ledger_account_name",
@@ -26,6 +27,7 @@ class LedgerAccount(Base, Tenant, Recorded):
             "kind",
             "currency",
             "account_id",
+            "gateway_account_id",
             unique=True,
             postgresql_nulls_not_distinct=True,
         ),
@@ -36,6 +38,7 @@ class LedgerAccount(Base, Tenant, Recorded):
     kind: Mapped[str]
     currency: Mapped[Currency]
     account_id: Mapped[UUID | None]
+    gateway_account_id: Mapped[UUID | None]
 
 
 class Transfer(Base, Tenant, Recorded):

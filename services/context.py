@@ -21,6 +21,7 @@ class ProviderSettings:
 
     close_after_minutes: int = 30
     usage_cutoff_days: int = 400
+    draft_review: bool = False
     dunning_policy: Mapping[str, Any] | None = None
 
     @classmethod

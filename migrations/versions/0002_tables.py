@@ -49,11 +49,7 @@ def close() -> None:
     tenant("audit", grants="select, insert", dispatch=())
     tenant("billed_span", grants="select, insert, update (span, status)", dispatch=())
     tenant("billing_run", grants="select, insert, update", dispatch=("provider_id", "id", "status", "as_of"))
-    tenant(
-        "billing_run_payer",
-        grants="select, insert, update",
-        dispatch=("provider_id", "run_id", "payer_id", "status", "lease_until"),
-    )
+    tenant("billing_run_payer", grants="select, insert, update", dispatch=())
     tenant("blob", grants="select, insert", dispatch=())
     tenant("charge", grants="select, insert, update (invoice_line_id, released_at)", dispatch=())
     tenant(
@@ -78,7 +74,7 @@ def close() -> None:
     tenant(
         "invoice",
         grants="select, insert, update",
-        dispatch=("provider_id", "id", "status", "finalize_at", "due_at", "finalized_at", "pdf_blob", "account_id"),
+        dispatch=("provider_id", "id", "status", "due_at", "finalized_at", "pdf_blob", "account_id"),
     )
     tenant("invoice_line", grants="select, insert, update, delete", dispatch=())
     tenant("ledger_account", grants="select, insert", dispatch=())
@@ -282,11 +278,9 @@ def create() -> None:
         "billing_run",
         sa.Column("as_of", sa.TIMESTAMP(timezone=True), nullable=False),
         sa.Column("trigger", sa.Text(), nullable=False),
+        sa.Column("finalizes", sa.Boolean(), server_default=sa.text("true"), nullable=False),
         sa.Column("status", sa.Text(), server_default="running", nullable=False),
         sa.Column("finished_at", sa.TIMESTAMP(timezone=True), nullable=True),
-        sa.Column(
-            "totals", postgresql.JSONB(astext_type=sa.Text()), server_default=sa.text("'{}'::jsonb"), nullable=False
-        ),
         sa.Column("provider_id", sa.Uuid(), nullable=False),
         sa.Column("id", sa.Uuid(), nullable=False),
         sa.Column("external_id", sa.Text(), nullable=True),
@@ -1003,19 +997,19 @@ def create() -> None:
         sa.Column("provider_id", sa.Uuid(), nullable=False),
         sa.Column("run_id", sa.Uuid(), nullable=False),
         sa.Column("payer_id", sa.Uuid(), nullable=False),
-        sa.Column("bill_on", sa.Date(), nullable=True),
+        sa.Column("bill_on", sa.Date(), nullable=False),
         sa.Column("status", sa.Text(), server_default="pending", nullable=False),
+        sa.Column("tries", sa.Integer(), server_default=sa.text("0"), nullable=False),
         sa.Column("reason", sa.Text(), nullable=True),
-        sa.Column("detail", postgresql.JSONB(astext_type=sa.Text()), nullable=True),
-        sa.Column("lease_until", sa.TIMESTAMP(timezone=True), nullable=True),
-        sa.Column("lease_token", sa.Uuid(), nullable=True),
+        sa.Column("detail", sa.Text(), nullable=True),
+        sa.Column(
+            "waiting", postgresql.JSONB(astext_type=sa.Text()), server_default=sa.text("'[]'::jsonb"), nullable=False
+        ),
         sa.Column(
             "recorded_at", sa.TIMESTAMP(timezone=True), server_default=sa.text("clock_timestamp()"), nullable=False
         ),
         sa.CheckConstraint("(status = 'parked') = (reason IS NOT NULL)", name=op.f("ck_billing_run_payer_reason")),
-        sa.CheckConstraint(
-            "status IN ('pending', 'charged', 'done', 'parked')", name=op.f("ck_billing_run_payer_status")
-        ),
+        sa.CheckConstraint("status IN ('pending', 'done', 'parked')", name=op.f("ck_billing_run_payer_status")),
         sa.ForeignKeyConstraint(
             ["provider_id", "payer_id"],
             ["account.provider_id", "account.id"],
@@ -1033,7 +1027,7 @@ def create() -> None:
         "billing_run_payer",
         ["provider_id", "run_id"],
         unique=False,
-        postgresql_where=sa.text("status IN ('pending', 'charged')"),
+        postgresql_where=sa.text("status = 'pending'"),
     )
     op.create_table(
         "device",
@@ -1134,7 +1128,7 @@ def create() -> None:
         sa.Column("currency", sa.CHAR(length=3), nullable=False),
         sa.Column("grouping_key", sa.Text(), server_default="", nullable=False),
         sa.Column("bill_on", sa.Date(), nullable=False),
-        sa.Column("finalize_at", sa.TIMESTAMP(timezone=True), nullable=True),
+        sa.Column("finalizes", sa.Boolean(), server_default=sa.text("false"), nullable=False),
         sa.Column("series_id", sa.Uuid(), nullable=True),
         sa.Column("sequence", sa.Integer(), nullable=True),
         sa.Column("number", sa.Text(), nullable=True),
@@ -1212,6 +1206,13 @@ def create() -> None:
     op.create_index("ix_invoice_due", "invoice", ["due_at"], unique=False, postgresql_where=sa.text("status = 'open'"))
     op.create_index("ix_invoice_run", "invoice", ["provider_id", "run_id"], unique=False)
     op.create_index(
+        "ix_invoice_without_pdf",
+        "invoice",
+        ["finalized_at"],
+        unique=False,
+        postgresql_where=sa.text("pdf_blob IS NULL AND finalized_at IS NOT NULL"),
+    )
+    op.create_index(
         "uq_invoice_external_id",
         "invoice",
         ["provider_id", "external_id"],
@@ -1224,6 +1225,7 @@ def create() -> None:
         sa.Column("kind", sa.Text(), nullable=False),
         sa.Column("currency", sa.CHAR(length=3), nullable=False),
         sa.Column("account_id", sa.Uuid(), nullable=True),
+        sa.Column("gateway_account_id", sa.Uuid(), nullable=True),
         sa.Column("provider_id", sa.Uuid(), nullable=False),
         sa.Column("id", sa.Uuid(), nullable=False),
         sa.Column(
@@ -1233,6 +1235,11 @@ def create() -> None:
             ["provider_id", "account_id"],
             ["account.provider_id", "account.id"],
             name=op.f("fk_ledger_account_provider_id_account_id"),
+        ),
+        sa.ForeignKeyConstraint(
+            ["provider_id", "gateway_account_id"],
+            ["gateway_account.provider_id", "gateway_account.id"],
+            name=op.f("fk_ledger_account_provider_id_gateway_account_id"),
         ),
         sa.ForeignKeyConstraint(
             ["provider_id", "seller_id"],
@@ -1245,7 +1252,7 @@ def create() -> None:
     op.create_index(
         "uq_ledger_account_name",
         "ledger_account",
-        ["provider_id", "seller_id", "kind", "currency", "account_id"],
+        ["provider_id", "seller_id", "kind", "currency", "account_id", "gateway_account_id"],
         unique=True,
         postgresql_nulls_not_distinct=True,
     )
@@ -2360,6 +2367,11 @@ def drop() -> None:
     op.drop_index("uq_ledger_account_name", table_name="ledger_account", postgresql_nulls_not_distinct=True)
     op.drop_table("ledger_account")
     op.drop_index("uq_invoice_external_id", table_name="invoice", postgresql_where=sa.text("external_id IS NOT NULL"))
+    op.drop_index(
+        "ix_invoice_without_pdf",
+        table_name="invoice",
+        postgresql_where=sa.text("pdf_blob IS NULL AND finalized_at IS NOT NULL"),
+    )
     op.drop_index("ix_invoice_run", table_name="invoice")
     op.drop_index("ix_invoice_due", table_name="invoice", postgresql_where=sa.text("status = 'open'"))
     op.drop_index("ix_invoice_draft", table_name="invoice", postgresql_where=sa.text("status = 'draft'"))
@@ -2374,9 +2386,7 @@ def drop() -> None:
     op.drop_index("ix_device_point", table_name="device")
     op.drop_table("device")
     op.drop_index(
-        "ix_billing_run_payer_open",
-        table_name="billing_run_payer",
-        postgresql_where=sa.text("status IN ('pending', 'charged')"),
+        "ix_billing_run_payer_open", table_name="billing_run_payer", postgresql_where=sa.text("status = 'pending'")
     )
     op.drop_table("billing_run_payer")
     op.drop_index("uq_api_key_external_id", table_name="api_key", postgresql_where=sa.text("external_id IS NOT NULL"))

@@ -80,14 +80,30 @@ BEGIN
 END $$
 """
 
-# I1: a charge's facts never change; it can only be put on a line, taken off a draft's line, or released.
+# I1: a charge's facts never change. It is put on a draft's line once, and released once: while it waits, or when its
+# document is void or discarded.
 CHARGE_FROZEN = """
 CREATE FUNCTION busbar_charge_frozen() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
   loose text[] := ARRAY['invoice_line_id', 'released_at'];
+  doc text;
 BEGIN
-  IF TG_OP = 'DELETE' OR (to_jsonb(NEW) - loose) IS DISTINCT FROM (to_jsonb(OLD) - loose) THEN
+  IF TG_OP = 'INSERT' THEN
+    IF NEW.invoice_line_id IS NOT NULL OR NEW.released_at IS NOT NULL THEN
+      RAISE EXCEPTION 'a charge begins by waiting' USING ERRCODE = 'integrity_constraint_violation';
+    END IF;
+    RETURN NEW;
+  END IF;
+  IF TG_OP = 'DELETE' OR (to_jsonb(NEW) - loose) IS DISTINCT FROM (to_jsonb(OLD) - loose)
+     OR (OLD.invoice_line_id IS NOT NULL AND NEW.invoice_line_id IS DISTINCT FROM OLD.invoice_line_id)
+     OR OLD.released_at IS NOT NULL THEN
     RAISE EXCEPTION 'a charge is never changed: corrections are further charges' USING ERRCODE = 'integrity_constraint_violation';
+  END IF;
+  SELECT i.status INTO doc FROM invoice_line l JOIN invoice i ON i.provider_id = l.provider_id AND i.id = l.invoice_id
+  WHERE l.provider_id = NEW.provider_id AND l.id = NEW.invoice_line_id;
+  IF (OLD.invoice_line_id IS NULL AND doc <> 'draft')
+     OR (NEW.released_at IS NOT NULL AND doc NOT IN ('void', 'discarded')) THEN
+    RAISE EXCEPTION 'a charge does not join or leave a document that is %', doc USING ERRCODE = 'integrity_constraint_violation';
   END IF;
   RETURN NEW;
 END $$
@@ -105,11 +121,30 @@ BEGIN
 END $$
 """
 
-# I3: a document begins as a draft; what has left draft changes only in how it is settled.
+# I1: what was released for billing anew has left nothing billed.
+CLAIM_EMPTY = """
+CREATE FUNCTION busbar_claim_empty() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+  billed numeric;
+BEGIN
+  SELECT coalesce(sum(amount), 0) INTO billed FROM charge
+  WHERE provider_id = NEW.provider_id AND claim_id = NEW.id AND released_at IS NULL;
+  IF NEW.status = 'released' AND billed <> 0 THEN
+    RAISE EXCEPTION 'claim % is released while % of it stay billed', NEW.id, billed
+      USING ERRCODE = 'integrity_constraint_violation';
+  END IF;
+  RETURN NULL;
+END $$
+"""
+
+# I3: a document begins as a draft, and is whole when it leaves it; from then on it changes only in how it is settled.
+# The steps are those of billing/states/invoice.py; a document whose total is zero is paid at once.
 INVOICE_FROZEN = """
 CREATE FUNCTION busbar_invoice_frozen() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
   loose text[] := ARRAY['status', 'settled_amount', 'paid_at', 'voided_at', 'pdf_blob', 'metadata'];
+  lines bigint;
+  charges bigint;
 BEGIN
   IF TG_OP = 'INSERT' THEN
     IF NEW.status <> 'draft' THEN
@@ -125,6 +160,23 @@ BEGIN
        OR NEW.status = 'draft'
        OR (OLD.pdf_blob IS NOT NULL AND NEW.pdf_blob IS DISTINCT FROM OLD.pdf_blob)) THEN
     RAISE EXCEPTION 'a finalized document never changes' USING ERRCODE = 'integrity_constraint_violation';
+  END IF;
+  IF NEW.status <> OLD.status AND (OLD.status || ' ' || NEW.status) NOT IN (
+       'draft open', 'draft discarded', 'open paid', 'open void', 'open uncollectible', 'uncollectible paid', 'paid open') THEN
+    RAISE EXCEPTION 'a document that is % does not become %', OLD.status, NEW.status USING ERRCODE = 'integrity_constraint_violation';
+  END IF;
+  IF OLD.status = 'draft' AND NEW.status = 'open' THEN
+    SELECT coalesce(sum(l.amount), 0) INTO lines FROM invoice_line l
+    WHERE l.provider_id = NEW.provider_id AND l.invoice_id = NEW.id;
+    SELECT coalesce(sum(c.amount), 0) INTO charges FROM charge c
+    JOIN invoice_line l ON l.provider_id = c.provider_id AND l.id = c.invoice_line_id
+    WHERE l.provider_id = NEW.provider_id AND l.invoice_id = NEW.id;
+    IF lines <> NEW.net_amount OR charges <> NEW.net_amount
+       OR NEW.tax_amount <> (SELECT coalesce(sum((t->>'tax_amount')::bigint), 0) FROM jsonb_array_elements(NEW.taxes) t)
+       OR NEW.seller_snapshot IS NULL OR NEW.buyer_snapshot IS NULL THEN
+      RAISE EXCEPTION 'document % does not add up: net %, lines %, charges %', NEW.id, NEW.net_amount, lines, charges
+        USING ERRCODE = 'integrity_constraint_violation';
+    END IF;
   END IF;
   RETURN NEW;
 END $$
@@ -214,6 +266,7 @@ FUNCTIONS = {
     "busbar_account_tree": ACCOUNT_TREE,
     "busbar_charge_frozen": CHARGE_FROZEN,
     "busbar_claim_shrinks": CLAIM_SHRINKS,
+    "busbar_claim_empty": CLAIM_EMPTY,
     "busbar_invoice_frozen": INVOICE_FROZEN,
     "busbar_lines_frozen": LINES_FROZEN,
     "busbar_series_gapless": SERIES_GAPLESS,
@@ -225,7 +278,7 @@ FUNCTIONS = {
 # (name, table, when and for each, function)
 TRIGGERS = (
     ("account_tree", "account", "BEFORE INSERT OR UPDATE", "FOR EACH ROW", "busbar_account_tree"),
-    ("charge_frozen", "charge", "BEFORE UPDATE OR DELETE", "FOR EACH ROW", "busbar_charge_frozen"),
+    ("charge_frozen", "charge", "BEFORE INSERT OR UPDATE OR DELETE", "FOR EACH ROW", "busbar_charge_frozen"),
     ("claim_shrinks", "billed_span", "BEFORE UPDATE OR DELETE", "FOR EACH ROW", "busbar_claim_shrinks"),
     ("invoice_frozen", "invoice", "BEFORE INSERT OR UPDATE OR DELETE", "FOR EACH ROW", "busbar_invoice_frozen"),
     (
@@ -254,6 +307,7 @@ TRIGGERS = (
 )
 
 DEFERRED = (
+    ("claim_empty", "billed_span", "AFTER UPDATE OF status", "busbar_claim_empty"),
     ("series_gapless", "number_series", "AFTER UPDATE OF next", "busbar_series_gapless"),
     ("number_from_series", "invoice", "AFTER UPDATE OF number, sequence, series_id", "busbar_number_from_series"),
 )
