@@ -51,10 +51,10 @@ class Members:
         return self._members.get(name)
 
     def required(self, name: str) -> Any:
-        """The member as JSON gave it; `member_missing` when it is absent or null."""
+        """The member as JSON gave it; `member_required` when it is absent or null."""
         value = self.raw(name)
         if value is None:
-            self.refuse(name, "member_missing", "This member is needed.")
+            self.refuse(name, "member_required", "This member is needed.")
         return value
 
     def decimal(self, name: str, default: Decimal | None = None, sign: Sign = "zero_or_more") -> Decimal:
@@ -96,13 +96,13 @@ class Members:
         return value or ""
 
     def choice(self, name: str, allowed: Sequence[str], default: str | None = None) -> str:
-        """One of some words, or `choice_unknown` with the words that are known."""
+        """One of some words, or `not_one_of` with the words that are known."""
         if default is not None and not self.has(name):
             self._read.add(name)
             return default
         value = self.required(name)
         if value is not None and value not in allowed:
-            self.refuse(name, "choice_unknown", f"Use one of: {', '.join(allowed)}.")
+            self.refuse(name, "not_one_of", f"Use one of: {', '.join(allowed)}.")
         return value if value in allowed else allowed[0]
 
     def boolean(self, name: str, default: bool) -> bool:
@@ -121,7 +121,7 @@ class Members:
         if value is None:
             return default
         if type(value) is not int or not least <= value <= most:
-            self.refuse(name, "whole_number_expected", f"This is a whole number from {least} to {most}.")
+            self.refuse(name, "integer_expected", f"This is a whole number from {least} to {most}.")
             return default
         return value
 

@@ -121,7 +121,7 @@ def schema() -> dict[str, Any]:
 def read_price(value: object, pointer: str, errors: list[FieldError]) -> Price | None:
     """Read a price; what is wrong is added to `errors`, and None tells that the model could not be told.
 
-    Codes: `pricing_model_unknown`, `member_missing`, `member_unknown`, `decimal_string_expected`,
+    Codes: `pricing_model_unknown`, `member_required`, `member_unknown`, `decimal_string_expected`,
     `decimal_negative`, and those of the model.
     """
     members = Members(value, pointer, errors)

@@ -115,8 +115,7 @@ def propose(items: Iterable[Item], usage: Mapping[SlotRequest, Usage], as_of: da
     """
     draft = _Draft(usage)
     for item in items:
-        for step in steps(item, as_of):
-            draft.take(item, step)
+        draft.take_all(item, steps(item, as_of))
     return Proposal(tuple(draft.shrunk), tuple(draft.charges), tuple(draft.parked))
 
 
@@ -127,18 +126,26 @@ class _Draft:
     charges: list[ProposedCharge] = field(default_factory=list)
     parked: list[Parked] = field(default_factory=list)
 
-    def take(self, item: Item, step: Bill | Shrink) -> None:
-        """Turn one step into charges; what cannot be rated is parked alone."""
-        span = step.span if isinstance(step, Bill) else step.claim.span
-        try:
-            if isinstance(step, Bill):
-                self.charges.append(self._bill(item, step))
-            else:
-                self._give_back(item, step)
-        except Refused as refused:
-            self.parked.append(
-                Parked(item.item_id, item.subscription_id, item.charge_code, span, refused.code, refused.detail)
-            )
+    def take_all(self, item: Item, todo: Iterable[Bill | Shrink]) -> None:
+        """Turn the steps of one item into charges; what cannot be rated is parked, and what needs its span waits."""
+        blocked: list[Period] = []
+        for step in todo:
+            span = step.span if isinstance(step, Bill) else step.claim.span
+            if any(span.intersect(other) for other in blocked):
+                continue
+            try:
+                self._take(item, step)
+            except Refused as refused:
+                blocked.append(span)
+                self.parked.append(
+                    Parked(item.item_id, item.subscription_id, item.charge_code, span, refused.code, refused.detail)
+                )
+
+    def _take(self, item: Item, step: Bill | Shrink) -> None:
+        if isinstance(step, Bill):
+            self.charges.append(self._bill(item, step))
+        else:
+            self._give_back(item, step)
 
     def _bill(self, item: Item, step: Bill) -> ProposedCharge:
         rated = rating.rate_span(item, step.price, step.quantity, step.span, self.usage)

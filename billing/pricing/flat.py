@@ -56,7 +56,7 @@ PLUGIN = PricingModel(
         ),
     ],
     refusals=[
-        BadExample("no amount", {"model": "flat"}, "member_missing", "/amount_price"),
+        BadExample("no amount", {"model": "flat"}, "member_required", "/amount_price"),
         BadExample("a number", {"model": "flat", "amount_price": 450}, "decimal_string_expected", "/amount_price"),
         BadExample("a negative amount", {"model": "flat", "amount_price": "-1"}, "decimal_negative", "/amount_price"),
         BadExample(

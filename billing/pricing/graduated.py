@@ -120,7 +120,7 @@ PLUGIN = PricingModel(
         ),
     ],
     refusals=[
-        BadExample("no tiers", {"model": "graduated"}, "member_missing", "/tiers"),
+        BadExample("no tiers", {"model": "graduated"}, "member_required", "/tiers"),
         BadExample("an empty list", {"model": "graduated", "tiers": []}, "tiers_expected", "/tiers"),
         BadExample("not a list", {"model": "graduated", "tiers": {"up_to": None}}, "tiers_expected", "/tiers"),
         BadExample("a tier that is no object", {"model": "graduated", "tiers": [None]}, "object_expected", "/tiers/0"),
