@@ -88,7 +88,8 @@ Also there: `String`, `Text`, `Code`, `Integer`, `Boolean`, `Enum`, `Email`, `Ur
 `Nested`, `Dict`, `Raw`, `ShownOnce`, `Flag` (a boolean in a query). `Reference("account")` takes an id or an external
 id and loads as `str`: resolve it with `services.lookups`. Class names become component names, so say `InvoiceNew` for
 what a POST takes, `InvoicePatch` for a PATCH, `Invoice` for the answer. An answer's member that may be null says
-`allow_none=True`. A request schema may carry `class Meta: example = {...}`; give one for each POST.
+`allow_none=True`. Give each POST an example: `@blp.arguments(InvoiceNew, example={...})`. `fields.Metadata` is
+called `meta` inside (as the column is), on the way in and on the way out.
 
 Lists
 -----
@@ -100,8 +101,14 @@ Cursors are signed and belong to the route and its filters; a tampered one is 42
 Bulk routes
 -----------
 
-`http.raw_body(limit_bytes)` gives the (ungzipped, bounded) bytes and leaves the schema to msgspec; describe the body
-with `@describes_body(SchemaOrDict, "application/json", …)`.
+`@takes_bytes({"application/json": {"schema": SchemaClassOrDict, "example": …}, …})` describes a body that no schema
+loads; `raw_body()` gives its bytes, ungzipped and bounded, for msgspec, and refuses other content types (415).
+
+Routes of the public
+--------------------
+
+Where the caller has no credential (`public("why")`: gateways' webhooks, enrolment), `context()` does not know the
+provider: find it by `runtime.unit.dispatch()` and call `context_for(provider_id, actor="gateway:stripe")`.
 
 Checks: `busbar openapi` rewrites `openapi/openapi.json`; `tests/api` compares it and runs schemathesis over it.
 """

@@ -36,7 +36,7 @@ def messages(**said: Coded) -> Any:
 
 def refuse(code: str, detail: str) -> ValidationError:
     """The refusal of one member, to be raised by a field or a validator."""
-    return ValidationError(Coded(code, detail))  # type: ignore[arg-type]
+    return ValidationError(Coded(code, detail))
 
 
 def refuse_as(invalid: Invalid) -> ValidationError:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from flask import g, has_app_context
 from marshmallow import fields as mf
 from marshmallow import validate
 
@@ -38,7 +39,7 @@ class Regexp(validate.Regexp):
     default_message = Coded("malformed", "This does not have the expected form.")
 
 
-class Member(mf.Field):
+class Member(mf.Field[Any]):
     """What all members share: a description and an example given plainly, and coded refusals."""
 
     default_error_messages = messages(
@@ -174,7 +175,7 @@ class Flag(Boolean):
         return bool(value == "true")
 
 
-class List(Member, mf.List):
+class List(Member, mf.List[Any]):
     """A list of at most `max_items`."""
 
     default_error_messages = messages(invalid=Coded("list_expected", "Write this as a list."))
@@ -213,6 +214,11 @@ class ShownOnce(String):
 
     def shown(self) -> dict[str, Any]:
         return {"description": "A secret, shown once; left out of a replayed answer.", "x-shown-once": True}
+
+    def _serialize(self, value: Any, attr: str | None, obj: Any, **kwargs: Any) -> str | None:
+        if value is not None and has_app_context():
+            g.setdefault("shown_once", set()).add(self.data_key or self.name)
+        return super()._serialize(value, attr, obj, **kwargs)
 
 
 def _listed(validators: Any) -> Sequence[Any]:

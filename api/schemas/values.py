@@ -283,7 +283,10 @@ class Span(Nested):
 
 
 class Metadata(Dict):
-    """The caller's own notes: up to 50 names with texts. A change replaces them all."""
+    """The caller's own notes: up to 50 names with texts. A change replaces them all.
+
+    Inside it is called `meta`, as the column is: `metadata` is a word of SQLAlchemy's.
+    """
 
     default_error_messages = messages(
         many=Coded("metadata_too_many_keys", f"At most {METADATA_KEYS_MAX} keys."),
@@ -292,6 +295,7 @@ class Metadata(Dict):
     )
 
     def __init__(self, **kwargs: Any) -> None:
+        kwargs.setdefault("attribute", "meta")
         super().__init__(keys=mf.String(), values=mf.Raw(), **kwargs)
 
     def shown(self) -> dict[str, Any]:

@@ -1,0 +1,86 @@
+"""`Idempotency-Key` on POST: claim before, store beside the effects, give back after a refusal."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from typing import Any
+
+import orjson
+from flask import Response, g, request
+
+from api.problems import Malformed
+from api.transaction import caller, context, home
+from runtime.unit import unit
+from services import idempotency
+from services.idempotency import Answer, Claim, Name
+
+HEADER = "Idempotency-Key"
+_KEY = re.compile(r"[\x21-\x7e]{1,255}")
+
+
+def begin() -> Response | None:
+    """Claim the request's key; the stored answer if there is one.
+
+    Raises:
+        Malformed: `idempotency_key_malformed`.
+        Conflict: `idempotency_key_reused`, `request_in_progress`.
+    """
+    key = request.headers.get(HEADER)
+    if request.method != "POST" or key is None or g.get("caller") is None:
+        return None
+    if not _KEY.fullmatch(key):
+        raise Malformed("idempotency_key_malformed", "An idempotency key is 1 to 255 visible ASCII characters.")
+    who = caller()
+    name = Name(who.id, request.method, request.path, key)
+    with unit(who.provider_id, actor=who.actor, request_id=g.request_id, within=home()) as ctx:
+        found = idempotency.claim(ctx, name, _fingerprint())
+    if isinstance(found, Claim):
+        g.claim = found
+        return None
+    answer = Response(found.body, status=found.status, headers=dict(found.headers))
+    answer.headers["Idempotent-Replayed"] = "true"
+    return answer
+
+
+def settle(answer: Response) -> None:
+    """Store a good answer in the request's transaction."""
+    claimed: Claim | None = g.get("claim")
+    if claimed is None:
+        return
+    kept = {name: answer.headers[name] for name in ("Content-Type", "Location") if name in answer.headers}
+    idempotency.finish(context(), claimed, Answer(answer.status_code, kept, _without_secrets(answer)))
+    g.pop("claim")
+
+
+def give_back() -> None:
+    """Free the key of a request that was refused or failed; its transaction is already undone."""
+    claimed: Claim | None = g.pop("claim", None)
+    if claimed is None:
+        return
+    who = caller()
+    with unit(who.provider_id, actor=who.actor, request_id=g.request_id, within=home()) as ctx:
+        idempotency.release(ctx, claimed)
+
+
+def _fingerprint() -> bytes:
+    # The same JSON written another way is the same body.
+    raw = request.get_data(cache=True)
+    if request.mimetype == "application/json" and not request.headers.get("Content-Encoding"):
+        try:
+            raw = orjson.dumps(orjson.loads(raw), option=orjson.OPT_SORT_KEYS)
+        except (orjson.JSONDecodeError, TypeError):
+            return hashlib.sha256(raw).digest()
+    return hashlib.sha256(request.query_string + b"\n" + raw).digest()
+
+
+def _without_secrets(answer: Response) -> bytes:
+    names: set[str] = g.get("shown_once", set())
+    raw = answer.get_data()
+    return orjson.dumps(_pruned(orjson.loads(raw), names)) if names and answer.is_json else raw
+
+
+def _pruned(value: Any, names: set[str]) -> Any:
+    if isinstance(value, dict):
+        return {key: _pruned(inner, names) for key, inner in value.items() if key not in names}
+    return [_pruned(inner, names) for inner in value] if isinstance(value, list) else value

@@ -1,0 +1,73 @@
+"""One request, one transaction: opened when a view first asks for its context, ended by the app."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from uuid import UUID
+
+from flask import current_app, g
+
+from runtime.house import House
+from runtime.unit import unit
+from services.context import Context
+from services.credentials import Credential
+
+
+class _TakenBack(Exception):
+    """Makes the transaction helper roll back; never leaves this module."""
+
+
+def home() -> House:
+    """The house that this app was made for."""
+    found: House = current_app.extensions["busbar"]
+    return found
+
+
+def caller() -> Credential:
+    """The credential of this request; only on routes that require one."""
+    found: Credential | None = g.get("caller")
+    if found is None:
+        raise RuntimeError("a public route has no caller: use context_for")
+    return found
+
+
+def context() -> Context:
+    """The services' context of this request, in its one transaction."""
+    who = caller()
+    return _open(who.provider_id, who.actor, who.scope)
+
+
+def context_for(provider_id: UUID, actor: str) -> Context:
+    """The same for a public route that found out by itself which provider it is about."""
+    return _open(provider_id, actor, None)
+
+
+def _open(provider_id: UUID, actor: str, scope: frozenset[UUID] | None) -> Context:
+    opened: Context | None = g.get("ctx")
+    if opened is not None:
+        if opened.provider.id != provider_id:
+            raise RuntimeError("a request is about one provider")
+        return opened
+    stack = ExitStack()
+    made = stack.enter_context(unit(provider_id, actor=actor, scope=scope, request_id=g.request_id, within=home()))
+    g.ctx, g.transaction = made, stack
+    return made
+
+
+def commit() -> None:
+    """End the transaction, if one was opened, and keep what it did."""
+    stack: ExitStack | None = g.pop("transaction", None)
+    g.pop("ctx", None)
+    if stack is not None:
+        stack.close()
+
+
+def roll_back() -> None:
+    """End the transaction, if one was opened, and undo what it did."""
+    stack: ExitStack | None = g.pop("transaction", None)
+    g.pop("ctx", None)
+    if stack is not None:
+        try:
+            raise _TakenBack
+        except _TakenBack as error:
+            stack.__exit__(_TakenBack, error, error.__traceback__)
