@@ -28,6 +28,7 @@ class Members:
         self.errors: list[FieldError] = [] if errors is None else errors
         self._read: set[str] = set()
         self._members: Mapping[str, Any] = {}
+        self._sound = isinstance(value, Mapping)
         if isinstance(value, Mapping):
             self._members = value
         else:
@@ -53,8 +54,8 @@ class Members:
     def required(self, name: str) -> Any:
         """The member as JSON gave it; `member_required` when it is absent or null."""
         value = self.raw(name)
-        if value is None:
-            self.refuse(name, "member_required", "This member is needed.")
+        if value is None and self._sound:
+            self.refuse(name, "member_required", "This member is required.")
         return value
 
     def decimal(self, name: str, default: Decimal | None = None, sign: Sign = "zero_or_more") -> Decimal:

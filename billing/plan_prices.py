@@ -1,0 +1,149 @@
+"""The price list of a plan version, read from JSON: every wrong member is named at once.
+
+What can be told from the list alone is told here; whether its products and meters exist, only the catalogue knows.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from billing.items import ADVANCE, ARREARS, KINDS, ONE_OFF, TIMINGS, USAGE
+from billing.members import Members
+from billing.periods import COUNT_MOST, UNITS, Interval
+from billing.price import models, read_price
+from billing.proration import DAY, METHODS
+from core.errors import FieldError
+from core.money import CURRENCIES
+
+PRICES_MOST = 200
+_CODE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.\-]{0,79}", re.ASCII)
+
+
+@dataclass(frozen=True)
+class PlanPrice:
+    """One charge of a price list.
+
+    Args:
+        product, meter: as the body names them: id, external id or code. `meter` is for usage, and only for it.
+        interval: None for a one-off.
+        currencies: currency -> the price as JSON, sound in itself.
+    """
+
+    charge_code: str
+    name: str
+    product: str
+    kind: str
+    interval: Interval | None
+    timing: str
+    proration: str
+    meter: str | None
+    currencies: Mapping[str, Mapping[str, Any]]
+
+
+def read_prices(value: object, pointer: str, errors: list[FieldError]) -> tuple[PlanPrice, ...]:
+    """Read a list of plan prices; what is wrong is added to `errors`.
+
+    Codes beside those of prices (`billing.price`): `prices_expected`, `charge_code_malformed`, `charge_code_repeated`,
+    `currencies_expected`, `currency_unknown`, `currencies_differ`, `meter_required`, `meter_not_allowed`,
+    `interval_not_allowed`, `usage_in_advance`.
+    """
+    if not isinstance(value, list) or not 0 < len(value) <= PRICES_MOST:
+        errors.append(FieldError(pointer, "prices_expected", f"This is a list of 1 to {PRICES_MOST} prices."))
+        return ()
+    prices = tuple(_read(Members(entry, f"{pointer}/{i}", errors)) for i, entry in enumerate(value))
+    _compare(prices, pointer, errors)
+    return prices
+
+
+def _read(members: Members) -> PlanPrice:
+    code = _charge_code(members)
+    kind = members.choice("kind", KINDS)
+    price = PlanPrice(
+        charge_code=code,
+        name=members.text("name", default=code or "?"),
+        product=members.text("product"),
+        kind=kind,
+        interval=_interval(members, kind),
+        timing=_timing(members, kind),
+        proration=members.choice("proration", METHODS, default=DAY),
+        meter=_meter(members, kind),
+        currencies=_currencies(members),
+    )
+    members.close()
+    return price
+
+
+def _charge_code(members: Members) -> str:
+    code = members.required("charge_code")
+    if code is not None and not (isinstance(code, str) and _CODE.fullmatch(code)):
+        members.refuse("charge_code", "charge_code_malformed", "1 to 80 letters, digits, dots, dashes, underscores.")
+        return ""
+    return code or ""
+
+
+def _interval(members: Members, kind: str) -> Interval | None:
+    value = members.raw("interval")
+    if kind == ONE_OFF:
+        if value is not None:
+            members.refuse("interval", "interval_not_allowed", "A one-off is charged once; it has no interval.")
+        return None
+    if value is None:
+        return Interval("month")
+    inner = Members(value, members.at("interval"), members.errors)
+    interval = Interval(inner.choice("unit", UNITS), inner.whole("count", default=1, least=1, most=COUNT_MOST))
+    inner.close()
+    return interval
+
+
+def _timing(members: Members, kind: str) -> str:
+    timing = members.choice("timing", TIMINGS, default=ARREARS if kind == USAGE else ADVANCE)
+    if kind == USAGE and timing != ARREARS:
+        members.refuse("timing", "usage_in_advance", "Usage is billed in arrears.")
+    return timing
+
+
+def _meter(members: Members, kind: str) -> str | None:
+    meter = members.text("meter", default="")
+    if kind == USAGE and not members.has("meter"):
+        members.refuse("meter", "meter_required", "A usage price names the meter that it counts.")
+    if kind != USAGE and members.has("meter"):
+        members.refuse("meter", "meter_not_allowed", "Only a usage price has a meter.")
+    return meter or None
+
+
+def _currencies(members: Members) -> Mapping[str, Mapping[str, Any]]:
+    value = members.required("currencies")
+    if value is None:
+        return {}
+    if not isinstance(value, Mapping) or not value:
+        members.refuse("currencies", "currencies_expected", "This maps one or more currencies to their prices.")
+        return {}
+    inner = Members(value, members.at("currencies"), members.errors)
+    for currency, price in value.items():
+        if currency not in CURRENCIES:
+            inner.refuse(currency, "currency_unknown", "Use an ISO 4217 code such as EUR.")
+        else:
+            read_price(price, inner.at(currency), members.errors)
+    return value
+
+
+def _compare(prices: Sequence[PlanPrice], pointer: str, errors: list[FieldError]) -> None:
+    """What prices of one list must have in common, and what not: the first one sets the currencies."""
+    seen: set[str] = set()
+    for i, price in enumerate(prices):
+        if price.charge_code in seen:
+            detail = f"{price.charge_code} is there already; each charge of a version has a code of its own."
+            errors.append(FieldError(f"{pointer}/{i}/charge_code", "charge_code_repeated", detail))
+        seen |= {price.charge_code} - {""}
+        if price.currencies and prices[0].currencies and set(price.currencies) != set(prices[0].currencies):
+            detail = f"All prices of a version cover the same currencies: {', '.join(sorted(prices[0].currencies))}."
+            errors.append(FieldError(f"{pointer}/{i}/currencies", "currencies_differ", detail))
+
+
+def price_as_stored(price: Mapping[str, Any]) -> dict[str, Any]:
+    """A sound price without what it says by default, so that the same price is always the same JSON."""
+    model = models()[price["model"]]
+    return {name: price[name] for name in ("model", *model.members) if price.get(name) is not None}
