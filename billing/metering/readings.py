@@ -1,0 +1,126 @@
+"""Readings of a register as the rules see them, and what is known of a register after one."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+
+from core.decimals import EXACT, ROUNDING
+from core.quantity import quantize_quantity
+
+_PLACEHOLDER = re.compile(r"[Ff]+|0+|<.*>|-+|n/?a|none|null|unknown|not ?supported|not ?available", re.IGNORECASE)
+
+
+def known_serial(text: str | None) -> str | None:
+    """A serial number that identifies a device, or None for what devices say when they have none.
+
+    Source: recordings of real devices: `FFFFFFFFFFFF`, `<private>`, all zeros, empty.
+    """
+    stripped = (text or "").strip()
+    return None if not stripped or _PLACEHOLDER.fullmatch(stripped) else stripped
+
+
+def readable(value: Decimal) -> bool:
+    """Whether a register's value is a reading at all: -1 and its like mean "not available", never zero or less."""
+    return value >= 0
+
+
+def seconds(span: timedelta) -> Decimal:
+    """The length of a span in seconds, exact to the microsecond."""
+    return Decimal(span // timedelta(microseconds=1)).scaleb(-6, context=EXACT)
+
+
+@dataclass(frozen=True)
+class Rate:
+    """Consumption over time, kept as the two numbers it was read from, so that storing it loses nothing.
+
+    4.8 kW in a register of Wh is `Rate(Decimal(4800), Decimal(3600))`.
+    """
+
+    quantity: Decimal
+    seconds: Decimal
+
+    def over(self, span: timedelta) -> Decimal:
+        """What flows in `span` at this rate, quantised."""
+        product = EXACT.multiply(self.quantity, seconds(span))
+        return quantize_quantity(ROUNDING.divide(product, self.seconds))
+
+
+@dataclass(frozen=True)
+class Reading:
+    """A register's value at an instant, with the evidence that came in the same answer.
+
+    Args:
+        at: the device's clock, cut to the second.
+        value: in the register's unit, zero or more, unwrapped.
+        serial: as `known_serial` gives it. It is evidence of an exchange, never identity.
+        reset_at: when the register says it was last zeroed; None when the device does not tell.
+        boots: how often the device has started; uptime_s: seconds since then.
+        rate: the momentary rate (power), when it was read together with the register.
+    """
+
+    at: datetime
+    value: Decimal
+    serial: str | None = None
+    reset_at: datetime | None = None
+    boots: int | None = None
+    uptime_s: Decimal | None = None
+    rate: Rate | None = None
+
+
+@dataclass(frozen=True)
+class Head:
+    """All that must be known of a register to understand its next reading.
+
+    Args:
+        reading: the latest.
+        serial, reset_at: the latest known ones; they outlive readings that lack them.
+        rate: at which a gap after `reading` is estimated: the power read with it, else that of the last measured step.
+    """
+
+    reading: Reading
+    serial: str | None = None
+    reset_at: datetime | None = None
+    rate: Rate | None = None
+
+    @classmethod
+    def first(cls, reading: Reading) -> Head:
+        return cls(reading, reading.serial, reading.reset_at, reading.rate)
+
+    def then(self, reading: Reading, measured: Rate | None = None) -> Head:
+        """The head after `reading`, `measured` being what the step to it measured, if anything."""
+        return Head(
+            reading,
+            reading.serial or self.serial,
+            reading.reset_at or self.reset_at,
+            reading.rate or measured or self.rate,
+        )
+
+    def swapped(self, reading: Reading, measured: Rate | None = None) -> Head:
+        """The head after the first reading of another device: of the old one only the load at the place remains."""
+        return Head(reading, reading.serial, reading.reset_at, reading.rate or measured or self.rate)
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a register can plausibly count.
+
+    Args:
+        rate: the most it can count, from breaker or rating (amperes x volts x phases); None when nobody knows.
+        resolution: its smallest step.
+    """
+
+    rate: Rate | None = None
+    resolution: Decimal = Decimal(0)
+
+    def allows(self, quantity: Decimal, span: timedelta) -> bool:
+        """Whether `quantity` fits into `span`, with a tolerance of a tenth and one step of the register."""
+        if self.rate is None:
+            return True
+        most = EXACT.add(EXACT.multiply(self.rate.over(span), Decimal("1.1")), self.resolution)
+        return quantity <= most
+
+
+NO_LIMITS = Limits()
