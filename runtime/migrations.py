@@ -51,3 +51,8 @@ def applied(engine: Engine) -> str | None:
     """The revision the database is at."""
     with engine.connect() as connection:
         return MigrationContext.configure(connection).get_current_revision()
+
+
+def known() -> list[str]:
+    """All revisions, the oldest first."""
+    return [script.revision for script in ScriptDirectory.from_config(_config(None)).walk_revisions()][::-1]
