@@ -14,14 +14,16 @@ from models.base import Base, Currency, Instant, Quantity, Recorded, Resource, T
 
 
 class Subscription(Base, Tenant, Resource):
-    """An account's contract on a plan. `time_zone` is frozen at the start; `start_at` is null until a provisioned
-    start is known.
+    """An account's contract on a plan version. `time_zone` is frozen at the start; `start_at` is null until a
+    provisioned start is known. `quantities` is what was ordered, by charge code; from the start on the items'
+    timelines tell what is in force.
     """
 
     __tablename__ = "subscription"
     __table_args__ = (
         ref("account_id", "account"),
         ref("plan_id", "plan"),
+        ref("plan_version_id", "plan_version"),
         external("subscription"),
         CheckConstraint(
             "status IN ('pending', 'trialing', 'active', 'suspended', 'paused', 'cancelled', 'expired')", name="status"
@@ -38,6 +40,8 @@ class Subscription(Base, Tenant, Resource):
 
     account_id: Mapped[UUID]
     plan_id: Mapped[UUID]
+    plan_version_id: Mapped[UUID]
+    quantities: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'::jsonb"))
     status: Mapped[str] = mapped_column(server_default="pending")
     currency: Mapped[Currency]
     time_zone: Mapped[str]

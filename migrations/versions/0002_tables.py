@@ -1497,6 +1497,10 @@ def create() -> None:
         "subscription",
         sa.Column("account_id", sa.Uuid(), nullable=False),
         sa.Column("plan_id", sa.Uuid(), nullable=False),
+        sa.Column("plan_version_id", sa.Uuid(), nullable=False),
+        sa.Column(
+            "quantities", postgresql.JSONB(astext_type=sa.Text()), server_default=sa.text("'{}'::jsonb"), nullable=False
+        ),
         sa.Column("status", sa.Text(), server_default="pending", nullable=False),
         sa.Column("currency", sa.CHAR(length=3), nullable=False),
         sa.Column("time_zone", sa.Text(), nullable=False),
@@ -1535,6 +1539,11 @@ def create() -> None:
             ["provider_id", "plan_id"],
             ["plan.provider_id", "plan.id"],
             name=op.f("fk_subscription_provider_id_plan_id"),
+        ),
+        sa.ForeignKeyConstraint(
+            ["provider_id", "plan_version_id"],
+            ["plan_version.provider_id", "plan_version.id"],
+            name=op.f("fk_subscription_provider_id_plan_version_id"),
         ),
         sa.PrimaryKeyConstraint("provider_id", "id", name=op.f("pk_subscription")),
     )
