@@ -209,6 +209,10 @@ class ChargingGateway(Gateway, Protocol):
         """Give back part of a charge's intent. `refund` is our id: repeating it refunds once."""
         ...
 
+    def find_refund(self, access: Access, refund: str, charge: str) -> RefundOutcome | None:
+        """Look for a refund whose id never reached us. None: it was not made."""
+        ...
+
     def verify(self, access: Access, headers: Mapping[str, str], body: bytes) -> Notice:
         """Check who sent a webhook and say what it is about. Raises BadSignature, before anything is parsed."""
         ...

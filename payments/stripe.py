@@ -24,6 +24,7 @@ from stripe.params import (
     PaymentIntentCreateParams,
     PaymentIntentListParams,
     RefundCreateParams,
+    RefundListParams,
     WebhookEndpointCreateParams,
 )
 
@@ -170,7 +171,7 @@ class Stripe:
         }
         try:
             for intent in _client(access).v1.payment_intents.list(params).auto_paging_iter():
-                if _attempt_of(intent.metadata) == request.attempt:
+                if _member(intent.metadata, "busbar_attempt") == request.attempt:
                     return outcome(intent)
         except stripe.StripeError as error:
             return Outcome(Result.UNKNOWN, code=_code(error), message=_words(error))
@@ -196,9 +197,17 @@ class Stripe:
             return RefundOutcome("failed", code=_code(error), message=_words(error))
         except stripe.StripeError as error:
             return RefundOutcome("unknown", code=_code(error), message=_words(error))
-        return RefundOutcome(
-            _REFUND.get(made.status or "", "pending"), made.id, code=getattr(made, "failure_reason", None)
-        )
+        return _refunded(made)
+
+    def find_refund(self, access: Access, refund: str, charge: str) -> RefundOutcome | None:
+        params: RefundListParams = {"payment_intent": charge, "limit": 100}
+        try:
+            for made in _client(access).v1.refunds.list(params).auto_paging_iter():
+                if made.metadata and _member(made.metadata, "busbar_refund") == refund:
+                    return _refunded(made)
+        except stripe.StripeError as error:
+            return RefundOutcome("unknown", code=_code(error), message=_words(error))
+        return None
 
     def verify(self, access: Access, headers: Mapping[str, str], body: bytes) -> Notice:
         header = {name.lower(): value for name, value in headers.items()}.get("stripe-signature")
@@ -212,6 +221,11 @@ class Stripe:
 
 
 _REFUND = {"succeeded": "succeeded", "failed": "failed", "canceled": "failed"}
+
+
+def _refunded(refund: Any) -> RefundOutcome:
+    status = _REFUND.get(refund.status or "", "pending")
+    return RefundOutcome(status, refund.id, code=getattr(refund, "failure_reason", None))
 
 
 def intent_params(request: ChargeRequest) -> PaymentIntentCreateParams:
@@ -276,13 +290,13 @@ def notice(event: Mapping[str, Any]) -> Notice:
     """What a verified event is about."""
     subject = event["data"]["object"]
     kind = {"payment_intent": "charge", "refund": "refund"}.get(str(subject.get("object")))
-    attempt = _attempt_of(subject.get("metadata") or {})
+    attempt = _member(subject.get("metadata") or {}, "busbar_attempt")
     return Notice(str(event["id"]), str(event["type"]), kind, subject.get("id") if kind else None, attempt)
 
 
-def _attempt_of(metadata: Any) -> str | None:
+def _member(metadata: Any, name: str) -> str | None:
     try:
-        return str(metadata["busbar_attempt"])
+        return str(metadata[name])
     except KeyError:
         return None
 

@@ -54,7 +54,7 @@ def announced(access: Access, token: str = "pm_card_visa") -> str:
 
 def members_of(typed: str) -> frozenset[str]:
     params: Any = getattr(stripe_params, typed)
-    return params.__required_keys__ | params.__optional_keys__
+    return frozenset(params.__required_keys__ | params.__optional_keys__)
 
 
 def test_a_charge_is_announced_and_then_made(access: Access, gateway: GatewayProgram, key: str) -> None:
@@ -145,6 +145,10 @@ def test_a_refund_repeated_refunds_once(access: Access, gateway: GatewayProgram,
         assert PLUGIN.refund(access, "ref_1", reference, Money(500, "EUR")).result == "succeeded"
     assert gateway.charges(key)["refunded_amount"] == 500
     assert PLUGIN.refund(access, "ref_2", reference, Money(751, "EUR")).result == "failed"
+    found = PLUGIN.find_refund(access, "ref_1", reference)
+    assert found is not None
+    assert found.result == "succeeded"
+    assert PLUGIN.find_refund(access, "ref_2", reference) is None
 
 
 def test_a_card_shows_no_more_than_its_last_digits(access: Access) -> None:
@@ -248,7 +252,7 @@ def test_every_request_sent_is_typed_by_the_sdk(
 ) -> None:
     """Listens on the SDK's way out, and holds each request's members against the typed parameters of its call."""
     sent: list[tuple[str, str, set[str]]] = []
-    original = stripe.StripeClient(key)._requestor.__class__.request
+    original: Any = stripe.StripeClient(key)._requestor.__class__.request
 
     def listen(self: Any, method: str, url: str, params: Any = None, *args: Any, **kwargs: Any) -> Any:
         sent.append((method, url, set(params or {})))

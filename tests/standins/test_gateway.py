@@ -97,14 +97,16 @@ def test_on_session_an_authentication_is_asked_for(gateway: GatewayProgram, key:
 def test_the_same_key_and_parameters_get_the_same_answer(gateway: GatewayProgram, key: str) -> None:
     client = gateway.client(key)
     customer, method = card_of(client, "pm_card_mastercard")
-    params: Any = {"amount": 900, "currency": "eur", "customer": customer, "payment_method": method}
-    first = client.v1.payment_intents.create(params, {"idempotency_key": "one"})
-    second = client.v1.payment_intents.create(params, {"idempotency_key": "one"})
+    params: dict[str, Any] = {"amount": 900, "currency": "eur", "customer": customer, "payment_method": method}
+    same: Any = params
+    first = client.v1.payment_intents.create(same, {"idempotency_key": "one"})
+    second = client.v1.payment_intents.create(same, {"idempotency_key": "one"})
     assert first.id == second.id
     assert second.last_response is not None
     assert second.last_response.headers["idempotent-replayed"] == "true"
+    changed: Any = params | {"amount": 901}
     with pytest.raises(stripe.IdempotencyError) as refused:
-        client.v1.payment_intents.create({**params, "amount": 901}, {"idempotency_key": "one"})
+        client.v1.payment_intents.create(changed, {"idempotency_key": "one"})
     assert refused.value.http_status == 400
 
 
@@ -123,13 +125,14 @@ def test_a_decline_is_kept_for_its_key_and_a_wrong_parameter_is_not(gateway: Gat
 def test_two_requests_of_one_key_at_once_are_one(gateway: GatewayProgram, key: str) -> None:
     client = gateway.client(key)
     answers: list[str] = []
+    refusals: list[int | None] = []
 
     def create() -> None:
         try:
             made = client.v1.payment_intents.create({"amount": 500, "currency": "eur"}, {"idempotency_key": "same"})
             answers.append(made.id)
         except stripe.StripeError as error:
-            assert error.http_status == 409
+            refusals.append(error.http_status)
 
     threads = [threading.Thread(target=create) for _ in range(8)]
     for thread in threads:
@@ -137,6 +140,7 @@ def test_two_requests_of_one_key_at_once_are_one(gateway: GatewayProgram, key: s
     for thread in threads:
         thread.join()
     assert len(set(answers)) == 1
+    assert set(refusals) <= {409}
     assert len(client.v1.payment_intents.list().data) == 1
 
 
