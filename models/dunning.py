@@ -24,7 +24,7 @@ class DunningCase(Base, Tenant, Recorded):
         UniqueConstraint("provider_id", "invoice_id"),
         Index("ix_dunning_case_due", "next_at", postgresql_where=text("status = 'open'")),
     )
-    dispatch: ClassVar[tuple[str, ...]] = ("provider_id", "id", "status", "next_at")
+    dispatch: ClassVar[tuple[str, ...]] = ("provider_id", "id", "invoice_id", "status", "next_at")
 
     invoice_id: Mapped[UUID]
     account_id: Mapped[UUID]

@@ -13,7 +13,11 @@ from models.base import Base, Currency, Instant, Minor, Recorded, Resource, Tena
 
 
 class GatewayAccount(Base, Tenant, Resource):
-    """A seller's account at a gateway. `credentials` is an encrypted JSON object."""
+    """A seller's account at a gateway.
+
+    `credentials` is an encrypted JSON object: the gateway's own credentials, and the secrets its webhooks are signed
+    with.
+    """
 
     __tablename__ = "gateway_account"
     __table_args__ = (
@@ -70,8 +74,11 @@ class PaymentMethod(Base, Tenant, Resource):
 
 
 class PaymentAttempt(Base, Tenant, Recorded):
-    """One try to take money. It leads to at most one charge at the gateway (I5). `next_at` and leases are system
-    time.
+    """One try to take money. It leads to at most one charge at the gateway (I5).
+
+    `next_step` is what whoever claims the attempt does at the gateway. `next_at` (business time) is null once the
+    result is known; `lease_until` (system time) is also the pause after an unknown result. `then` is the trigger of
+    the attempt that follows a cancelled one.
     """
 
     __tablename__ = "payment_attempt"
@@ -92,9 +99,9 @@ class PaymentAttempt(Base, Tenant, Recorded):
             postgresql_where=text("status IN ('created', 'submitted', 'requires_action', 'unknown')"),
         ),
         Index("uq_payment_attempt_intent", "provider_id", "gateway_account_id", "intent_reference", unique=True),
-        Index(
-            "ix_payment_attempt_open", "next_at", postgresql_where=text("status IN ('created', 'submitted', 'unknown')")
-        ),
+        CheckConstraint("next_step IN ('announce', 'confirm', 'ask', 'cancel')", name="next_step"),
+        CheckConstraint("status NOT IN ('succeeded', 'failed') OR next_at IS NULL", name="next_at"),
+        Index("ix_payment_attempt_open", "next_at", postgresql_where=text("next_at IS NOT NULL")),
         Index("ix_payment_attempt_invoice", "provider_id", "invoice_id"),
     )
     dispatch: ClassVar[tuple[str, ...]] = ("provider_id", "id", "status", "next_at", "lease_until", "intent_reference")
@@ -106,10 +113,13 @@ class PaymentAttempt(Base, Tenant, Recorded):
     amount: Mapped[Minor]
     currency: Mapped[Currency]
     status: Mapped[str] = mapped_column(server_default="created")
+    next_step: Mapped[str] = mapped_column(server_default="announce")
+    then: Mapped[str | None]
     intent_reference: Mapped[str | None]
     failure_code: Mapped[str | None]
     decline_code: Mapped[str | None]
     detail: Mapped[str | None]
+    retryable: Mapped[bool | None]
     trigger: Mapped[str]
     created_at: Mapped[Instant]
     finished_at: Mapped[Instant | None]
@@ -119,7 +129,10 @@ class PaymentAttempt(Base, Tenant, Recorded):
 
 
 class Payment(Base, Tenant, Resource):
-    """Money received. Recorded once however often a gateway tells of it."""
+    """Money received. Recorded once however often a gateway tells of it.
+
+    What is neither allocated nor given back out of it (`credit_refunded_amount`) is the customer's credit.
+    """
 
     __tablename__ = "payment"
     __table_args__ = (
@@ -140,6 +153,14 @@ class Payment(Base, Tenant, Resource):
         CheckConstraint("amount > 0", name="amount"),
         CheckConstraint("allocated_amount BETWEEN 0 AND amount", name="allocated"),
         CheckConstraint("refunded_amount BETWEEN 0 AND amount", name="refunded"),
+        CheckConstraint("credit_refunded_amount BETWEEN 0 AND refunded_amount", name="credit_refunded"),
+        CheckConstraint("allocated_amount + credit_refunded_amount <= amount", name="credit"),
+        Index(
+            "ix_payment_credit",
+            "provider_id",
+            "account_id",
+            postgresql_where=text("allocated_amount + credit_refunded_amount < amount"),
+        ),
         Index("ix_payment_account", "provider_id", "account_id", "id"),
     )
 
@@ -151,6 +172,7 @@ class Payment(Base, Tenant, Resource):
     amount: Mapped[Minor]
     allocated_amount: Mapped[Minor] = mapped_column(server_default=text("0"))
     refunded_amount: Mapped[Minor] = mapped_column(server_default=text("0"))
+    credit_refunded_amount: Mapped[Minor] = mapped_column(server_default=text("0"))
     currency: Mapped[Currency]
     reference: Mapped[str | None]
     gateway_reference: Mapped[str | None]
@@ -177,7 +199,10 @@ class Allocation(Base, Tenant, Recorded):
 
 
 class Refund(Base, Tenant, Resource):
-    """Money given back."""
+    """Money given back. It is taken off its payment when the refund is made, and put back should the refund fail.
+
+    `credit_amount` is the part that comes out of the customer's credit. Instants as of an attempt.
+    """
 
     __tablename__ = "refund"
     __table_args__ = (
@@ -185,16 +210,21 @@ class Refund(Base, Tenant, Resource):
         external("refund"),
         CheckConstraint("amount > 0", name="amount"),
         CheckConstraint("status IN ('created', 'submitted', 'succeeded', 'failed', 'unknown')", name="status"),
-        Index("ix_refund_open", "next_at", postgresql_where=text("status IN ('created', 'submitted', 'unknown')")),
+        CheckConstraint("credit_amount BETWEEN 0 AND amount", name="credit_amount"),
+        Index("ix_refund_open", "next_at", postgresql_where=text("next_at IS NOT NULL")),
+        Index("ix_refund_payment", "provider_id", "payment_id"),
     )
     dispatch: ClassVar[tuple[str, ...]] = ("provider_id", "id", "status", "next_at", "lease_until")
 
     payment_id: Mapped[UUID]
     amount: Mapped[Minor]
+    credit_amount: Mapped[Minor] = mapped_column(server_default=text("0"))
     currency: Mapped[Currency]
+    reason: Mapped[str | None]
     status: Mapped[str] = mapped_column(server_default="created")
     gateway_reference: Mapped[str | None]
     detail: Mapped[str | None]
+    tries: Mapped[int] = mapped_column(server_default=text("0"))
     next_at: Mapped[Instant | None]
     lease_until: Mapped[Instant | None]
 

@@ -58,12 +58,16 @@ def close() -> None:
         dispatch=("provider_id", "id", "status", "next_at", "lease_until", "endpoint_id", "object_id", "sequence"),
     )
     tenant("device", grants="select, insert, update", dispatch=())
-    tenant("dunning_case", grants="select, insert, update", dispatch=("provider_id", "id", "status", "next_at"))
+    tenant(
+        "dunning_case",
+        grants="select, insert, update",
+        dispatch=("provider_id", "id", "invoice_id", "status", "next_at"),
+    )
     tenant("dunning_step_done", grants="select, insert", dispatch=())
     tenant("epoch", grants="select, insert, update, delete", dispatch=())
+    tenant("event_hour", grants="select, insert, update", dispatch=())
     tenant("gateway_account", grants="select, insert, update", dispatch=("provider_id", "id", "gateway"))
     tenant("gateway_customer", grants="select, insert, update", dispatch=())
-    tenant("hour_rollup", grants="select, insert, update, delete", dispatch=())
     tenant("idempotency_record", grants="select, insert, update, delete", dispatch=())
     tenant(
         "inbound_event",
@@ -128,6 +132,7 @@ def close() -> None:
         "refund", grants="select, insert, update", dispatch=("provider_id", "id", "status", "next_at", "lease_until")
     )
     tenant("register", grants="select, insert, update", dispatch=())
+    tenant("register_hour", grants="select, insert, update", dispatch=())
     tenant(
         "scheduled_change", grants="select, insert, update", dispatch=("provider_id", "id", "status", "effective_at")
     )
@@ -164,21 +169,18 @@ def create() -> None:
     )
     op.create_index("uq_app_user_email", "app_user", [sa.literal_column("lower(email)")], unique=True)
     op.create_table(
-        "hour_rollup",
+        "event_hour",
         sa.Column("provider_id", sa.Uuid(), nullable=False),
-        sa.Column("subject_id", sa.Uuid(), nullable=False),
+        sa.Column("subscription_id", sa.Uuid(), nullable=False),
         sa.Column("meter_id", sa.Uuid(), nullable=False),
         sa.Column("hour", sa.TIMESTAMP(timezone=True), nullable=False),
         sa.Column("quantity", sa.Numeric(precision=38, scale=12), nullable=False),
         sa.Column("count", sa.Integer(), nullable=False),
-        sa.Column("minimum", sa.Numeric(precision=38, scale=12), nullable=True),
-        sa.Column("maximum", sa.Numeric(precision=38, scale=12), nullable=True),
-        sa.Column("measured", sa.Numeric(precision=38, scale=12), server_default=sa.text("0"), nullable=False),
-        sa.Column("interpolated", sa.Numeric(precision=38, scale=12), server_default=sa.text("0"), nullable=False),
-        sa.Column("estimated", sa.Numeric(precision=38, scale=12), server_default=sa.text("0"), nullable=False),
-        sa.Column("substituted", sa.Numeric(precision=38, scale=12), server_default=sa.text("0"), nullable=False),
+        sa.Column("minimum", sa.Numeric(precision=38, scale=12), nullable=False),
+        sa.Column("maximum", sa.Numeric(precision=38, scale=12), nullable=False),
         sa.Column("known_at", sa.TIMESTAMP(timezone=True), nullable=False),
-        sa.PrimaryKeyConstraint("provider_id", "subject_id", "meter_id", "hour", name=op.f("pk_hour_rollup")),
+        sa.PrimaryKeyConstraint("provider_id", "subscription_id", "meter_id", "hour", name=op.f("pk_event_hour")),
+        postgresql_with={"fillfactor": 70},
     )
     op.create_table(
         "interval",
@@ -186,17 +188,26 @@ def create() -> None:
         sa.Column("register_id", sa.Uuid(), nullable=False),
         sa.Column("start_at", sa.TIMESTAMP(timezone=True), nullable=False),
         sa.Column("end_at", sa.TIMESTAMP(timezone=True), nullable=False),
-        sa.Column("epoch_id", sa.Uuid(), nullable=True),
+        sa.Column("start_value", sa.Numeric(precision=38, scale=12), nullable=False),
         sa.Column("quantity", sa.Numeric(precision=38, scale=12), nullable=False),
         sa.Column("quality", sa.Text(), nullable=False),
-        sa.Column("invalid_quantity", sa.Numeric(precision=38, scale=12), nullable=True),
+        sa.Column("step", sa.Text(), nullable=False),
+        sa.Column("metered", sa.Numeric(precision=38, scale=12), nullable=True),
         sa.Column("known_at", sa.TIMESTAMP(timezone=True), nullable=False),
+        sa.CheckConstraint("(quality = 'invalid') = (metered IS NOT NULL)", name=op.f("ck_interval_metered")),
         sa.CheckConstraint(
             "quality IN ('measured', 'interpolated', 'estimated', 'substituted', 'invalid')",
             name=op.f("ck_interval_quality"),
         ),
         sa.CheckConstraint("end_at > start_at", name=op.f("ck_interval_span")),
         sa.PrimaryKeyConstraint("provider_id", "register_id", "start_at", name=op.f("pk_interval")),
+    )
+    op.create_index(
+        "ix_interval_doubtful",
+        "interval",
+        ["provider_id", "register_id", "end_at"],
+        unique=False,
+        postgresql_where=sa.text("quality <> 'measured'"),
     )
     op.create_table(
         "provider",
@@ -223,31 +234,41 @@ def create() -> None:
         sa.Column("value", sa.Numeric(precision=38, scale=12), nullable=False),
         sa.Column("evidence", postgresql.JSONB(astext_type=sa.Text()), nullable=True),
         sa.Column("received_at", sa.TIMESTAMP(timezone=True), nullable=False),
-        sa.Column(
-            "recorded_at", sa.TIMESTAMP(timezone=True), server_default=sa.text("clock_timestamp()"), nullable=False
-        ),
         sa.PrimaryKeyConstraint("provider_id", "register_id", "at", name=op.f("pk_reading")),
         postgresql_partition_by="RANGE (at)",
     )
     op.create_table(
+        "register_hour",
+        sa.Column("provider_id", sa.Uuid(), nullable=False),
+        sa.Column("register_id", sa.Uuid(), nullable=False),
+        sa.Column("hour", sa.TIMESTAMP(timezone=True), nullable=False),
+        sa.Column("measured", sa.Numeric(precision=38, scale=12), nullable=False),
+        sa.Column("interpolated", sa.Numeric(precision=38, scale=12), nullable=False),
+        sa.Column("estimated", sa.Numeric(precision=38, scale=12), nullable=False),
+        sa.Column("substituted", sa.Numeric(precision=38, scale=12), nullable=False),
+        sa.Column("invalid", sa.Numeric(precision=38, scale=12), nullable=False),
+        sa.Column("intervals", sa.Integer(), nullable=False),
+        sa.Column("known_at", sa.TIMESTAMP(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("provider_id", "register_id", "hour", name=op.f("pk_register_hour")),
+        postgresql_with={"fillfactor": 70},
+    )
+    op.create_table(
         "usage_event",
         sa.Column("provider_id", sa.Uuid(), nullable=False),
-        sa.Column("digest", sa.LargeBinary(), nullable=False),
+        sa.Column("subscription_id", sa.Uuid(), nullable=False),
+        sa.Column("meter_id", sa.Uuid(), nullable=False),
         sa.Column("at", sa.TIMESTAMP(timezone=True), nullable=False),
+        sa.Column("digest", sa.LargeBinary(), nullable=False),
         sa.Column("source", sa.Text(), nullable=False),
         sa.Column("event_id", sa.Text(), nullable=False),
-        sa.Column("item_id", sa.Uuid(), nullable=False),
-        sa.Column("meter_id", sa.Uuid(), nullable=False),
         sa.Column("quantity", sa.Numeric(precision=38, scale=12), nullable=False),
         sa.Column("properties", postgresql.JSONB(astext_type=sa.Text()), nullable=True),
         sa.Column("received_at", sa.TIMESTAMP(timezone=True), nullable=False),
-        sa.Column(
-            "recorded_at", sa.TIMESTAMP(timezone=True), server_default=sa.text("clock_timestamp()"), nullable=False
+        sa.PrimaryKeyConstraint(
+            "provider_id", "subscription_id", "meter_id", "at", "digest", name=op.f("pk_usage_event")
         ),
-        sa.PrimaryKeyConstraint("provider_id", "digest", "at", name=op.f("pk_usage_event")),
         postgresql_partition_by="RANGE (at)",
     )
-    op.create_index("ix_usage_event_item", "usage_event", ["provider_id", "item_id", "meter_id", "at"], unique=False)
     op.create_table(
         "usage_event_identity",
         sa.Column("provider_id", sa.Uuid(), nullable=False),
@@ -1480,11 +1501,20 @@ def create() -> None:
         sa.Column("name", sa.Text(), nullable=False),
         sa.Column("unit", sa.Text(), nullable=False),
         sa.Column("kind", sa.Text(), server_default="counter", nullable=False),
+        sa.Column("reading_at", sa.TIMESTAMP(timezone=True), nullable=True),
+        sa.Column("value", sa.Numeric(precision=38, scale=12), nullable=True),
+        sa.Column("boots", sa.BigInteger(), nullable=True),
+        sa.Column("uptime_s", sa.Numeric(precision=38, scale=12), nullable=True),
+        sa.Column("serial", sa.Text(), nullable=True),
+        sa.Column("reset_at", sa.TIMESTAMP(timezone=True), nullable=True),
+        sa.Column("rate_quantity", sa.Numeric(precision=38, scale=12), nullable=True),
+        sa.Column("rate_seconds", sa.Numeric(precision=38, scale=12), nullable=True),
         sa.Column("provider_id", sa.Uuid(), nullable=False),
         sa.Column("id", sa.Uuid(), nullable=False),
         sa.Column(
             "recorded_at", sa.TIMESTAMP(timezone=True), server_default=sa.text("clock_timestamp()"), nullable=False
         ),
+        sa.CheckConstraint("kind IN ('counter', 'gauge')", name=op.f("ck_register_kind")),
         sa.ForeignKeyConstraint(
             ["provider_id", "point_id"],
             ["point.provider_id", "point.id"],
@@ -1492,6 +1522,7 @@ def create() -> None:
         ),
         sa.PrimaryKeyConstraint("provider_id", "id", name=op.f("pk_register")),
         sa.UniqueConstraint("provider_id", "point_id", "name", name=op.f("uq_register_provider_id_point_id_name")),
+        postgresql_with={"fillfactor": 70},
     )
     op.create_table(
         "subscription",
@@ -1597,14 +1628,18 @@ def create() -> None:
     )
     op.create_table(
         "epoch",
+        sa.Column("provider_id", sa.Uuid(), nullable=False),
         sa.Column("register_id", sa.Uuid(), nullable=False),
         sa.Column("start_at", sa.TIMESTAMP(timezone=True), nullable=False),
+        sa.Column("value", sa.Numeric(precision=38, scale=12), nullable=False),
         sa.Column("cause", sa.Text(), nullable=False),
+        sa.Column("serial", sa.Text(), nullable=True),
+        sa.Column("serial_at", sa.TIMESTAMP(timezone=True), nullable=True),
+        sa.Column("reset_at", sa.TIMESTAMP(timezone=True), nullable=True),
+        sa.Column("reset_seen_at", sa.TIMESTAMP(timezone=True), nullable=True),
         sa.Column(
             "evidence", postgresql.JSONB(astext_type=sa.Text()), server_default=sa.text("'{}'::jsonb"), nullable=False
         ),
-        sa.Column("provider_id", sa.Uuid(), nullable=False),
-        sa.Column("id", sa.Uuid(), nullable=False),
         sa.Column(
             "recorded_at", sa.TIMESTAMP(timezone=True), server_default=sa.text("clock_timestamp()"), nullable=False
         ),
@@ -1613,9 +1648,8 @@ def create() -> None:
             ["register.provider_id", "register.id"],
             name=op.f("fk_epoch_provider_id_register_id"),
         ),
-        sa.PrimaryKeyConstraint("provider_id", "id", name=op.f("pk_epoch")),
+        sa.PrimaryKeyConstraint("provider_id", "register_id", "start_at", name=op.f("pk_epoch")),
     )
-    op.create_index("ix_epoch_register", "epoch", ["provider_id", "register_id", "start_at"], unique=False)
     op.create_table(
         "invoice_line",
         sa.Column("invoice_id", sa.Uuid(), nullable=False),
@@ -1692,10 +1726,13 @@ def create() -> None:
         sa.Column("amount", sa.BigInteger(), nullable=False),
         sa.Column("currency", sa.CHAR(length=3), nullable=False),
         sa.Column("status", sa.Text(), server_default="created", nullable=False),
+        sa.Column("next_step", sa.Text(), server_default="announce", nullable=False),
+        sa.Column("then", sa.Text(), nullable=True),
         sa.Column("intent_reference", sa.Text(), nullable=True),
         sa.Column("failure_code", sa.Text(), nullable=True),
         sa.Column("decline_code", sa.Text(), nullable=True),
         sa.Column("detail", sa.Text(), nullable=True),
+        sa.Column("retryable", sa.Boolean(), nullable=True),
         sa.Column("trigger", sa.Text(), nullable=False),
         sa.Column("created_at", sa.TIMESTAMP(timezone=True), nullable=False),
         sa.Column("finished_at", sa.TIMESTAMP(timezone=True), nullable=True),
@@ -1708,8 +1745,14 @@ def create() -> None:
             "recorded_at", sa.TIMESTAMP(timezone=True), server_default=sa.text("clock_timestamp()"), nullable=False
         ),
         sa.CheckConstraint(
+            "next_step IN ('announce', 'confirm', 'ask', 'cancel')", name=op.f("ck_payment_attempt_next_step")
+        ),
+        sa.CheckConstraint(
             "status IN ('created', 'submitted', 'succeeded', 'failed', 'requires_action', 'unknown')",
             name=op.f("ck_payment_attempt_status"),
+        ),
+        sa.CheckConstraint(
+            "status NOT IN ('succeeded', 'failed') OR next_at IS NULL", name=op.f("ck_payment_attempt_next_at")
         ),
         sa.CheckConstraint("amount > 0", name=op.f("ck_payment_attempt_amount")),
         sa.ForeignKeyConstraint(
@@ -1740,7 +1783,7 @@ def create() -> None:
         "payment_attempt",
         ["next_at"],
         unique=False,
-        postgresql_where=sa.text("status IN ('created', 'submitted', 'unknown')"),
+        postgresql_where=sa.text("next_at IS NOT NULL"),
     )
     op.create_index(
         "uq_payment_attempt_intent",
@@ -1993,6 +2036,7 @@ def create() -> None:
         sa.Column("amount", sa.BigInteger(), nullable=False),
         sa.Column("allocated_amount", sa.BigInteger(), server_default=sa.text("0"), nullable=False),
         sa.Column("refunded_amount", sa.BigInteger(), server_default=sa.text("0"), nullable=False),
+        sa.Column("credit_refunded_amount", sa.BigInteger(), server_default=sa.text("0"), nullable=False),
         sa.Column("currency", sa.CHAR(length=3), nullable=False),
         sa.Column("reference", sa.Text(), nullable=True),
         sa.Column("gateway_reference", sa.Text(), nullable=True),
@@ -2007,8 +2051,12 @@ def create() -> None:
         sa.Column(
             "recorded_at", sa.TIMESTAMP(timezone=True), server_default=sa.text("clock_timestamp()"), nullable=False
         ),
+        sa.CheckConstraint("allocated_amount + credit_refunded_amount <= amount", name=op.f("ck_payment_credit")),
         sa.CheckConstraint("allocated_amount BETWEEN 0 AND amount", name=op.f("ck_payment_allocated")),
         sa.CheckConstraint("amount > 0", name=op.f("ck_payment_amount")),
+        sa.CheckConstraint(
+            "credit_refunded_amount BETWEEN 0 AND refunded_amount", name=op.f("ck_payment_credit_refunded")
+        ),
         sa.CheckConstraint("refunded_amount BETWEEN 0 AND amount", name=op.f("ck_payment_refunded")),
         sa.ForeignKeyConstraint(
             ["provider_id", "account_id"],
@@ -2034,6 +2082,13 @@ def create() -> None:
         sa.UniqueConstraint("provider_id", "attempt_id", name=op.f("uq_payment_provider_id_attempt_id")),
     )
     op.create_index("ix_payment_account", "payment", ["provider_id", "account_id", "id"], unique=False)
+    op.create_index(
+        "ix_payment_credit",
+        "payment",
+        ["provider_id", "account_id"],
+        unique=False,
+        postgresql_where=sa.text("allocated_amount + credit_refunded_amount < amount"),
+    )
     op.create_index(
         "uq_payment_external_id",
         "payment",
@@ -2104,8 +2159,9 @@ def create() -> None:
     op.create_index(
         "uq_suspension_open",
         "suspension",
-        ["provider_id", "subscription_id", "reason"],
+        ["provider_id", "subscription_id", "reason", "dunning_case_id"],
         unique=True,
+        postgresql_nulls_not_distinct=True,
         postgresql_where=sa.text("closed_at IS NULL"),
     )
     op.create_table(
@@ -2230,10 +2286,13 @@ def create() -> None:
         "refund",
         sa.Column("payment_id", sa.Uuid(), nullable=False),
         sa.Column("amount", sa.BigInteger(), nullable=False),
+        sa.Column("credit_amount", sa.BigInteger(), server_default=sa.text("0"), nullable=False),
         sa.Column("currency", sa.CHAR(length=3), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=True),
         sa.Column("status", sa.Text(), server_default="created", nullable=False),
         sa.Column("gateway_reference", sa.Text(), nullable=True),
         sa.Column("detail", sa.Text(), nullable=True),
+        sa.Column("tries", sa.Integer(), server_default=sa.text("0"), nullable=False),
         sa.Column("next_at", sa.TIMESTAMP(timezone=True), nullable=True),
         sa.Column("lease_until", sa.TIMESTAMP(timezone=True), nullable=True),
         sa.Column("provider_id", sa.Uuid(), nullable=False),
@@ -2250,6 +2309,7 @@ def create() -> None:
             "status IN ('created', 'submitted', 'succeeded', 'failed', 'unknown')", name=op.f("ck_refund_status")
         ),
         sa.CheckConstraint("amount > 0", name=op.f("ck_refund_amount")),
+        sa.CheckConstraint("credit_amount BETWEEN 0 AND amount", name=op.f("ck_refund_credit_amount")),
         sa.ForeignKeyConstraint(
             ["provider_id", "payment_id"],
             ["payment.provider_id", "payment.id"],
@@ -2258,12 +2318,9 @@ def create() -> None:
         sa.PrimaryKeyConstraint("provider_id", "id", name=op.f("pk_refund")),
     )
     op.create_index(
-        "ix_refund_open",
-        "refund",
-        ["next_at"],
-        unique=False,
-        postgresql_where=sa.text("status IN ('created', 'submitted', 'unknown')"),
+        "ix_refund_open", "refund", ["next_at"], unique=False, postgresql_where=sa.text("next_at IS NOT NULL")
     )
+    op.create_index("ix_refund_payment", "refund", ["provider_id", "payment_id"], unique=False)
     op.create_index(
         "uq_refund_external_id",
         "refund",
@@ -2283,9 +2340,8 @@ def downgrade() -> None:
 def drop() -> None:
     # ### commands auto generated by Alembic - please adjust! ###
     op.drop_index("uq_refund_external_id", table_name="refund", postgresql_where=sa.text("external_id IS NOT NULL"))
-    op.drop_index(
-        "ix_refund_open", table_name="refund", postgresql_where=sa.text("status IN ('created', 'submitted', 'unknown')")
-    )
+    op.drop_index("ix_refund_payment", table_name="refund")
+    op.drop_index("ix_refund_open", table_name="refund", postgresql_where=sa.text("next_at IS NOT NULL"))
     op.drop_table("refund")
     op.drop_index("ix_charge_waiting", table_name="charge", postgresql_where=sa.text("invoice_line_id IS NULL"))
     op.drop_index("ix_charge_line", table_name="charge", postgresql_where=sa.text("invoice_line_id IS NOT NULL"))
@@ -2295,7 +2351,12 @@ def drop() -> None:
     op.drop_index("ix_allocation_payment", table_name="allocation")
     op.drop_index("ix_allocation_invoice", table_name="allocation")
     op.drop_table("allocation")
-    op.drop_index("uq_suspension_open", table_name="suspension", postgresql_where=sa.text("closed_at IS NULL"))
+    op.drop_index(
+        "uq_suspension_open",
+        table_name="suspension",
+        postgresql_nulls_not_distinct=True,
+        postgresql_where=sa.text("closed_at IS NULL"),
+    )
     op.drop_table("suspension")
     op.drop_index("ix_subscription_item_term_item", table_name="subscription_item_term")
     op.drop_table("subscription_item_term")
@@ -2303,6 +2364,11 @@ def drop() -> None:
         "uq_payment_reference", table_name="payment", postgresql_where=sa.text("gateway_reference IS NOT NULL")
     )
     op.drop_index("uq_payment_external_id", table_name="payment", postgresql_where=sa.text("external_id IS NOT NULL"))
+    op.drop_index(
+        "ix_payment_credit",
+        table_name="payment",
+        postgresql_where=sa.text("allocated_amount + credit_refunded_amount < amount"),
+    )
     op.drop_index("ix_payment_account", table_name="payment")
     op.drop_table("payment")
     op.drop_table("dunning_step_done")
@@ -2334,15 +2400,12 @@ def drop() -> None:
     )
     op.drop_index("uq_payment_attempt_intent", table_name="payment_attempt")
     op.drop_index(
-        "ix_payment_attempt_open",
-        table_name="payment_attempt",
-        postgresql_where=sa.text("status IN ('created', 'submitted', 'unknown')"),
+        "ix_payment_attempt_open", table_name="payment_attempt", postgresql_where=sa.text("next_at IS NOT NULL")
     )
     op.drop_index("ix_payment_attempt_invoice", table_name="payment_attempt")
     op.drop_table("payment_attempt")
     op.drop_table("oauth_token")
     op.drop_table("invoice_line")
-    op.drop_index("ix_epoch_register", table_name="epoch")
     op.drop_table("epoch")
     op.drop_index("ix_dunning_case_due", table_name="dunning_case", postgresql_where=sa.text("status = 'open'"))
     op.drop_table("dunning_case")
@@ -2469,12 +2532,13 @@ def drop() -> None:
     op.drop_index("ix_audit_object", table_name="audit")
     op.drop_table("audit")
     op.drop_table("usage_event_identity")
-    op.drop_index("ix_usage_event_item", table_name="usage_event")
     op.drop_table("usage_event")
+    op.drop_table("register_hour")
     op.drop_table("reading")
     op.drop_table("provider")
+    op.drop_index("ix_interval_doubtful", table_name="interval", postgresql_where=sa.text("quality <> 'measured'"))
     op.drop_table("interval")
-    op.drop_table("hour_rollup")
+    op.drop_table("event_hour")
     op.drop_index("uq_app_user_email", table_name="app_user")
     op.drop_table("app_user")
     # ### end Alembic commands ###
