@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any, ClassVar
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, Index, text
+from sqlalchemy import BigInteger, CheckConstraint, Index, text
 from sqlalchemy.dialects.postgresql import TSTZRANGE, ExcludeConstraint, Range
 from sqlalchemy.orm import Mapped, mapped_column
 
-from models.base import Base, Instant, Recorded, Resource, Tenant, external, of_provider, ref, unique
+from models.base import Base, Instant, Quantity, Recorded, Resource, Tenant, external, of_provider, ref, unique
 
 
 class Site(Base, Tenant, Resource):
@@ -82,32 +82,54 @@ class Assignment(Base, Tenant, Resource):
 
 
 class Register(Base, Tenant, Recorded):
-    """A cumulative counter (or a gauge) at a point. `reading_at` is the latest reading seen: the row is the lock of
-    its metering.
+    """A cumulative counter (or a gauge) at a point, in the smallest unit of its dimension.
+
+    The row is the lock of its metering, and the columns from `reading_at` on are the head: what must be known of the
+    latest reading to understand the next (`billing.metering.readings.Head`).
     """
 
     __tablename__ = "register"
-    __table_args__ = (ref("point_id", "point"), unique("point_id", "name"))
+    __table_args__ = (
+        ref("point_id", "point"),
+        unique("point_id", "name"),
+        CheckConstraint("kind IN ('counter', 'gauge')", name="kind"),
+        {"postgresql_with": {"fillfactor": 70}},
+    )
 
     point_id: Mapped[UUID]
     name: Mapped[str]
     unit: Mapped[str]
     kind: Mapped[str] = mapped_column(server_default="counter")
+    reading_at: Mapped[Instant | None]
+    value: Mapped[Quantity | None]
+    boots: Mapped[int | None] = mapped_column(BigInteger)
+    uptime_s: Mapped[Quantity | None]
+    serial: Mapped[str | None]
+    reset_at: Mapped[Instant | None]
+    rate_quantity: Mapped[Quantity | None]
+    rate_seconds: Mapped[Quantity | None]
 
 
-class Epoch(Base, Tenant, Recorded):
-    """A stretch of a register in which differences of readings mean consumption."""
+class Epoch(Base, Recorded):
+    """A stretch of a register in which differences of readings mean consumption, until the next one starts.
+
+    `value` is the register at the start; `serial` and `reset_at` what readings of the epoch told, first at `serial_at`
+    and `reset_seen_at`; `evidence` the readings on both sides of the break that began it.
+    """
 
     __tablename__ = "epoch"
-    __table_args__ = (
-        ref("register_id", "register"),
-        Index("ix_epoch_register", "provider_id", "register_id", "start_at"),
-    )
+    __table_args__ = (ref("register_id", "register"),)
     grants: ClassVar[str] = "select, insert, update, delete"
 
-    register_id: Mapped[UUID]
-    start_at: Mapped[Instant]
+    provider_id: Mapped[UUID] = mapped_column(primary_key=True)
+    register_id: Mapped[UUID] = mapped_column(primary_key=True)
+    start_at: Mapped[Instant] = mapped_column(primary_key=True)
+    value: Mapped[Quantity]
     cause: Mapped[str]
+    serial: Mapped[str | None]
+    serial_at: Mapped[Instant | None]
+    reset_at: Mapped[Instant | None]
+    reset_seen_at: Mapped[Instant | None]
     evidence: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'::jsonb"))
 
 

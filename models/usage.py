@@ -1,8 +1,8 @@
 """Bulk: readings, events, intervals, rollups. No foreign keys: their insert joins on the tenant's own points and items.
 
-`reading` and `usage_event` are partitioned by month of `at`. A unique constraint of a partitioned table must hold
-the partition key;
-a reading's identity does (point, register, at), an event's (source, id) does not and has a table of its own.
+`reading` and `usage_event` are partitioned by month of `at`. A unique constraint of a partitioned table must hold the
+partition key; a reading's identity does (register, at), an event's (source, id) does not and has a table of its own.
+`received_at` is the machine's clock: what was known when can be asked of a sandbox too, whose own clock stands still.
 """
 
 from __future__ import annotations
@@ -15,9 +15,12 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from models.base import Base, Instant, Quantity, Recorded, Tenant, of_provider
 
+# Rows that are updated often leave room on their page, so that a new version needs no new index entry.
+ROOM = {"postgresql_with": {"fillfactor": 70}}
 
-class Reading(Base, Recorded):
-    """A register's value at an instant. Immutable."""
+
+class Reading(Base):
+    """A register's value at an instant, in the register's unit. Immutable."""
 
     __tablename__ = "reading"
     __table_args__ = ({"postgresql_partition_by": "RANGE (at)"},)
@@ -31,23 +34,22 @@ class Reading(Base, Recorded):
     received_at: Mapped[Instant]
 
 
-class UsageEvent(Base, Recorded):
-    """A quantity reported directly. Immutable."""
+class UsageEvent(Base):
+    """A quantity reported directly. Immutable. Its key is the order in which it is read; it is unique by its identity
+    (`usage_event_identity`).
+    """
 
     __tablename__ = "usage_event"
-    __table_args__ = (
-        Index("ix_usage_event_item", "provider_id", "item_id", "meter_id", "at"),
-        {"postgresql_partition_by": "RANGE (at)"},
-    )
+    __table_args__ = ({"postgresql_partition_by": "RANGE (at)"},)
     grants: ClassVar[str] = "select, insert"
 
     provider_id: Mapped[UUID] = mapped_column(primary_key=True)
-    digest: Mapped[bytes] = mapped_column(LargeBinary, primary_key=True)
+    subscription_id: Mapped[UUID] = mapped_column(primary_key=True)
+    meter_id: Mapped[UUID] = mapped_column(primary_key=True)
     at: Mapped[Instant] = mapped_column(primary_key=True)
+    digest: Mapped[bytes] = mapped_column(LargeBinary, primary_key=True)
     source: Mapped[str]
     event_id: Mapped[str]
-    item_id: Mapped[UUID]
-    meter_id: Mapped[UUID]
     quantity: Mapped[Quantity]
     properties: Mapped[dict[str, Any] | None]
     received_at: Mapped[Instant]
@@ -66,14 +68,44 @@ class UsageEventIdentity(Base):
     content: Mapped[bytes] = mapped_column(LargeBinary)
 
 
+class EventHour(Base):
+    """The events of one subscription and meter in one hour (UTC), summed up."""
+
+    __tablename__ = "event_hour"
+    __table_args__ = (ROOM,)
+    grants: ClassVar[str] = "select, insert, update"
+
+    provider_id: Mapped[UUID] = mapped_column(primary_key=True)
+    subscription_id: Mapped[UUID] = mapped_column(primary_key=True)
+    meter_id: Mapped[UUID] = mapped_column(primary_key=True)
+    hour: Mapped[Instant] = mapped_column(primary_key=True)
+    quantity: Mapped[Quantity]
+    count: Mapped[int]
+    minimum: Mapped[Quantity]
+    maximum: Mapped[Quantity]
+    known_at: Mapped[Instant]
+
+
 class Interval(Base):
-    """Consumption between two readings of one register, cut at hours; derived from readings, so it may be made anew."""
+    """Consumption between two readings of one register; derived from readings, so it may be made anew.
+
+    `start_value` is the register at the start, from which cuts are interpolated. Of an invalid interval `quantity` is
+    the estimate that is billed, `metered` what the registers say.
+    """
 
     __tablename__ = "interval"
     __table_args__ = (
         CheckConstraint("end_at > start_at", name="span"),
         CheckConstraint(
             "quality IN ('measured', 'interpolated', 'estimated', 'substituted', 'invalid')", name="quality"
+        ),
+        CheckConstraint("(quality = 'invalid') = (metered IS NOT NULL)", name="metered"),
+        Index(
+            "ix_interval_doubtful",
+            "provider_id",
+            "register_id",
+            "end_at",
+            postgresql_where=text("quality <> 'measured'"),
         ),
     )
     grants: ClassVar[str] = "select, insert, update, delete"
@@ -82,33 +114,33 @@ class Interval(Base):
     register_id: Mapped[UUID] = mapped_column(primary_key=True)
     start_at: Mapped[Instant] = mapped_column(primary_key=True)
     end_at: Mapped[Instant]
-    epoch_id: Mapped[UUID | None]
+    start_value: Mapped[Quantity]
     quantity: Mapped[Quantity]
     quality: Mapped[str]
-    invalid_quantity: Mapped[Quantity | None]
+    step: Mapped[str]
+    metered: Mapped[Quantity | None]
     known_at: Mapped[Instant]
 
 
-class HourRollup(Base):
-    """The sums of an hour: of a register (subject: the register), or of events (subject: the item; meter: what was
-    counted).
+class RegisterHour(Base):
+    """The consumption of a register in one hour (UTC), by quality; measured intervals that stick out are interpolated.
+
+    `intervals` counts those that end in the hour.
     """
 
-    __tablename__ = "hour_rollup"
-    grants: ClassVar[str] = "select, insert, update, delete"
+    __tablename__ = "register_hour"
+    __table_args__ = (ROOM,)
+    grants: ClassVar[str] = "select, insert, update"
 
     provider_id: Mapped[UUID] = mapped_column(primary_key=True)
-    subject_id: Mapped[UUID] = mapped_column(primary_key=True)
-    meter_id: Mapped[UUID] = mapped_column(primary_key=True)
+    register_id: Mapped[UUID] = mapped_column(primary_key=True)
     hour: Mapped[Instant] = mapped_column(primary_key=True)
-    quantity: Mapped[Quantity]
-    count: Mapped[int]
-    minimum: Mapped[Quantity | None]
-    maximum: Mapped[Quantity | None]
-    measured: Mapped[Quantity] = mapped_column(server_default=text("0"))
-    interpolated: Mapped[Quantity] = mapped_column(server_default=text("0"))
-    estimated: Mapped[Quantity] = mapped_column(server_default=text("0"))
-    substituted: Mapped[Quantity] = mapped_column(server_default=text("0"))
+    measured: Mapped[Quantity]
+    interpolated: Mapped[Quantity]
+    estimated: Mapped[Quantity]
+    substituted: Mapped[Quantity]
+    invalid: Mapped[Quantity]
+    intervals: Mapped[int]
     known_at: Mapped[Instant]
 
 
