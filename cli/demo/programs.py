@@ -46,28 +46,27 @@ class Program:
             process.kill()
             process.wait()
 
+    def again_with(self, command: Sequence[str]) -> None:
+        """From now on, start it again with another command (a port that is known by now)."""
+        self._command = [sys.executable, "-P", "-m", *command]
+
     @property
     def pid(self) -> int | None:
         return self._process.pid if self._process else None
 
-    def first_line(self, seconds: float, *, after: int = 0) -> str:
+    def first_line(self, seconds: float) -> str:
         """The first whole line the program printed.
 
         Raises:
             Unavailable: it printed none in time; says where its log is.
         """
-        for line in self._lines_within(seconds, after):
-            return line
-        raise Unavailable("program_silent", f"{self.name} did not start; see {self.log}")
-
-    def _lines_within(self, seconds: float, after: int) -> list[str]:
         end = time.monotonic() + seconds
         while time.monotonic() < end:
-            lines = self.log.read_text(errors="replace")[after:].split("\n")[:-1] if self.log.exists() else []
-            if lines:
-                return lines
+            printed = self.log.read_text(errors="replace") if self.log.exists() else ""
+            if "\n" in printed:
+                return printed.split("\n", 1)[0]
             time.sleep(0.02)
-        return []
+        raise Unavailable("program_silent", f"{self.name} did not start; see {self.log.with_suffix('.err')}")
 
     def _spawn(self) -> None:
         self.log.parent.mkdir(parents=True, exist_ok=True)

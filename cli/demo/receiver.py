@@ -14,7 +14,7 @@ Handler = Callable[[dict[str, Any]], None]
 
 
 class Receiver:
-    """Listens on a free port of this machine. `events`: those with a right signature, each once, in order of arrival."""
+    """Listens on a free port of this machine. `events`: those with a right signature, each once, as they came."""
 
     def __init__(self, log: Path) -> None:
         self.events: list[dict[str, Any]] = []

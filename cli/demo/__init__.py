@@ -1,0 +1,5 @@
+"""`make demo`: one walk through the house, from a PDU's register to a paid invoice, told while it runs.
+
+Owns: the story, its programs (server, worker, agent, PDUs) and the checks of its claims.
+Does not own: anything the story shows. It works over HTTP and SNMP like any integrator.
+"""
