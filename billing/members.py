@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Any, Literal
 
 from core.decimals import parse_decimal
 from core.errors import FieldError, Invalid
+from core.period import parse_instant
 
 ZERO = Decimal(0)
 Sign = Literal["any", "zero_or_more", "positive"]
+_INSTANT = re.compile(r"\d{4}-\d{2}-\d{2}[Tt]\d{2}:\d{2}:\d{2}(\.\d{1,9})?([Zz]|[+-]\d{2}:\d{2})", re.ASCII)
+_DATE = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 
 
 class Members:
@@ -57,6 +62,11 @@ class Members:
         if value is None and self._sound:
             self.refuse(name, "member_required", "This member is required.")
         return value
+
+    def child(self, name: str) -> Members:
+        """The object in a member that is needed; of a missing one nothing more is said."""
+        value = self.required(name)
+        return Members({} if value is None else value, self.at(name), [] if value is None else self.errors)
 
     def decimal(self, name: str, default: Decimal | None = None, sign: Sign = "zero_or_more") -> Decimal:
         """A decimal string.
@@ -106,6 +116,14 @@ class Members:
             self.refuse(name, "not_one_of", f"Use one of: {', '.join(allowed)}.")
         return value if value in allowed else allowed[0]
 
+    def instant(self, name: str) -> datetime | None:
+        """An RFC 3339 instant, as UTC, or None where it is missing or wrong."""
+        value = self.required(name)
+        found = read_instant(value)
+        if value is not None and found is None:
+            self.refuse(name, "instant_malformed", "Write an RFC 3339 instant such as 2026-02-01T00:00:00Z.")
+        return found
+
     def boolean(self, name: str, default: bool) -> bool:
         """true or false."""
         value = self.raw(name)
@@ -131,6 +149,28 @@ class Members:
         for name in self._members:
             if name not in self._read:
                 self.refuse(name, "member_unknown", "There is no such member here.")
+
+
+def read_instant(value: object) -> datetime | None:
+    """An RFC 3339 instant between 1970 and 9000, as UTC; None for anything else."""
+    if not isinstance(value, str) or not _INSTANT.fullmatch(value):
+        return None
+    try:
+        found = parse_instant(value.upper())
+    except (ValueError, OverflowError):
+        return None
+    return found if 1970 <= found.year <= 9000 else None
+
+
+def read_date(value: object) -> date | None:
+    """A day `YYYY-MM-DD` between 1970 and 9000; None for anything else."""
+    if not isinstance(value, str) or not _DATE.fullmatch(value):
+        return None
+    try:
+        found = date.fromisoformat(value)
+    except ValueError:
+        return None
+    return found if 1970 <= found.year <= 9000 else None
 
 
 def refuse_all(errors: Sequence[FieldError]) -> None:

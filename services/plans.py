@@ -1,0 +1,268 @@
+"""Plans: a named offer whose prices live in versions that never change."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import insert, or_, select
+
+from billing.periods import Interval
+from billing.plan_prices import PlanPrice, price_as_stored
+from core.errors import FieldError, Invalid
+from core.ids import decode, looks_like, new_id
+from models.catalog import Meter, Plan, PlanVersion, Price, Product
+from services import catalog
+from services.context import Context
+from services.lookups import by_id
+from services.paging import Slice, Window, in_order
+from services.sets import among
+
+
+@dataclass(frozen=True)
+class PriceView:
+    """A charge of a version, as it is shown. `currencies` maps a currency to its price's JSON."""
+
+    id: UUID
+    charge_code: str
+    name: str
+    product_id: UUID
+    kind: str
+    interval: Mapping[str, Any] | None
+    timing: str
+    proration: str
+    meter_id: UUID | None
+    currencies: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class VersionView:
+    """A version with its prices, in the order in which they were given."""
+
+    id: UUID
+    plan_id: UUID
+    number: int
+    effective_at: datetime
+    created_at: datetime
+    prices: Sequence[PriceView]
+
+    @property
+    def currencies(self) -> frozenset[str]:
+        """All prices of a version cover the same ones."""
+        return frozenset(self.prices[0].currencies)
+
+
+@dataclass(frozen=True)
+class PlanView:
+    """A plan with its newest version."""
+
+    id: UUID
+    code: str
+    name: str
+    external_id: str | None
+    created_at: datetime
+    version: VersionView
+    meta: Mapping[str, Any] = field(default_factory=dict)
+
+
+def create(
+    ctx: Context, values: Mapping[str, Any], prices: Sequence[PlanPrice], effective_at: datetime | None
+) -> PlanView:
+    """Make a plan with its first version.
+
+    Args:
+        values: `code`, `name`; optional `external_id`, `meta`.
+        prices: as `billing.plan_prices` read them.
+        effective_at: from when it is offered; by default now.
+
+    Raises:
+        Invalid: `product_unknown` or `meter_unknown`, each at its price.
+        Conflict: `code_taken`.
+    """
+    plan = catalog.add(ctx, Plan, values)
+    _store(ctx, plan.id, 1, prices, effective_at, "/version/prices")
+    return _view(ctx, plan)
+
+
+def add_version(ctx: Context, plan_id: UUID, prices: Sequence[PlanPrice], effective_at: datetime | None) -> VersionView:
+    """Give a plan a further version. Existing subscriptions stay on theirs.
+
+    Raises:
+        Invalid: `product_unknown` or `meter_unknown`, each at its price.
+    """
+    by_id(ctx, Plan, "plan", plan_id, lock=True)
+    newest = ctx.session.scalars(
+        select(PlanVersion.number)
+        .where(PlanVersion.provider_id == ctx.provider.id, PlanVersion.plan_id == plan_id)
+        .order_by(PlanVersion.number.desc())
+        .limit(1)
+    ).one()
+    version = _store(ctx, plan_id, newest + 1, prices, effective_at, "/prices")
+    return version_views(ctx, [version])[0]
+
+
+def _store(
+    ctx: Context,
+    plan_id: UUID,
+    number: int,
+    prices: Sequence[PlanPrice],
+    effective_at: datetime | None,
+    pointer: str,
+) -> PlanVersion:
+    products, meters = _resolved(ctx, prices, pointer)
+    version = PlanVersion(
+        provider_id=ctx.provider.id,
+        id=new_id(),
+        plan_id=plan_id,
+        number=number,
+        effective_at=effective_at or ctx.now,
+        created_at=ctx.now,
+    )
+    ctx.session.add(version)
+    ctx.session.flush()
+    rows = [
+        {
+            "provider_id": ctx.provider.id,
+            "id": new_id(),
+            "plan_version_id": version.id,
+            "position": position,
+            "charge_code": price.charge_code,
+            "name": price.name,
+            "product_id": products[price.product],
+            "kind": price.kind,
+            "interval_unit": price.interval.unit if price.interval else None,
+            "interval_count": price.interval.count if price.interval else None,
+            "timing": price.timing,
+            "proration": price.proration,
+            "meter_id": meters[price.meter] if price.meter else None,
+            "currencies": {code: price_as_stored(spec) for code, spec in price.currencies.items()},
+        }
+        for position, price in enumerate(prices)
+    ]
+    ctx.session.execute(insert(Price), rows)
+    return version
+
+
+def _resolved(ctx: Context, prices: Sequence[PlanPrice], pointer: str) -> tuple[dict[str, UUID], dict[str, UUID]]:
+    """The products and meters that prices name; every one that does not exist is told at once."""
+    products = _ids(ctx, Product, "product", {p.product for p in prices})
+    meters = _ids(ctx, Meter, "meter", {p.meter for p in prices if p.meter})
+    errors: list[FieldError] = []
+    for i, price in enumerate(prices):
+        if price.product not in products:
+            detail = f"There is no product {price.product}."
+            errors.append(FieldError(f"{pointer}/{i}/product", "product_unknown", detail))
+        if price.meter is not None and price.meter not in meters:
+            detail = f"There is no meter {price.meter}."
+            errors.append(FieldError(f"{pointer}/{i}/meter", "meter_unknown", detail))
+    if errors:
+        raise Invalid.collect(errors)
+    return products, meters
+
+
+def _ids(ctx: Context, model: type[Product] | type[Meter], kind: str, names: Collection[str]) -> dict[str, UUID]:
+    """The ids of what is named by id, external id or code, in one query."""
+    decoded = {name: decode(kind, name) for name in names if looks_like(kind, name)}
+    others = [name for name in names if name not in decoded]
+    rows = ctx.session.execute(
+        select(model.id, model.external_id, model.code).where(
+            model.provider_id == ctx.provider.id,
+            or_(among(model.id, decoded.values()), among(model.external_id, others), among(model.code, others)),
+        )
+    ).all()
+    known = {row.id for row in rows}
+    found = {name: row_id for name, row_id in decoded.items() if row_id in known}
+    for row in rows:
+        found |= {name: row.id for name in (row.code, row.external_id) if name in others and name not in found}
+    return found
+
+
+def get(ctx: Context, plan_id: UUID) -> PlanView:
+    """One plan with its newest version."""
+    return _view(ctx, by_id(ctx, Plan, "plan", plan_id))
+
+
+def change(ctx: Context, plan_id: UUID, values: Mapping[str, Any]) -> PlanView:
+    """Change a plan's name, external id or metadata; prices change by a further version."""
+    return _view(ctx, catalog.change(ctx, Plan, plan_id, values))
+
+
+def list_plans(ctx: Context, window: Window, external_id: str | None = None) -> Slice[PlanView]:
+    """Plans with their newest versions, newest first."""
+    found = catalog.listed(ctx, Plan, window, external_id)
+    views = {view.id: view for view in _views(ctx, found.rows)}
+    return found.map(lambda plan: views[plan.id])
+
+
+def list_versions(ctx: Context, plan_id: UUID, window: Window) -> Slice[VersionView]:
+    """The versions of a plan, the newest first."""
+    by_id(ctx, Plan, "plan", plan_id)
+    statement = select(PlanVersion).where(PlanVersion.provider_id == ctx.provider.id, PlanVersion.plan_id == plan_id)
+    found = in_order(ctx, statement, (PlanVersion.number,), window, descending=True)
+    views = {view.id: view for view in version_views(ctx, found.rows)}
+    return found.map(lambda version: views[version.id])
+
+
+def version_at(ctx: Context, plan_id: UUID, at: datetime) -> VersionView | None:
+    """The newest version that is offered at an instant, or None before the first."""
+    version = ctx.session.scalars(
+        select(PlanVersion)
+        .where(
+            PlanVersion.provider_id == ctx.provider.id,
+            PlanVersion.plan_id == plan_id,
+            PlanVersion.effective_at <= at,
+        )
+        .order_by(PlanVersion.number.desc())
+        .limit(1)
+    ).first()
+    return version_views(ctx, [version])[0] if version is not None else None
+
+
+def _view(ctx: Context, plan: Plan) -> PlanView:
+    return _views(ctx, [plan])[0]
+
+
+def _views(ctx: Context, plans: Sequence[Plan]) -> list[PlanView]:
+    newest = ctx.session.scalars(
+        select(PlanVersion)
+        .where(PlanVersion.provider_id == ctx.provider.id, among(PlanVersion.plan_id, [p.id for p in plans]))
+        .distinct(PlanVersion.plan_id)
+        .order_by(PlanVersion.plan_id, PlanVersion.number.desc())
+    ).all()
+    versions = {view.plan_id: view for view in version_views(ctx, newest)}
+    return [PlanView(p.id, p.code, p.name, p.external_id, p.created_at, versions[p.id], p.meta or {}) for p in plans]
+
+
+def version_views(ctx: Context, versions: Sequence[PlanVersion]) -> list[VersionView]:
+    """Versions with their prices, in one query."""
+    rows = ctx.session.scalars(
+        select(Price)
+        .where(Price.provider_id == ctx.provider.id, among(Price.plan_version_id, [v.id for v in versions]))
+        .order_by(Price.plan_version_id, Price.position)
+    ).all()
+    prices: defaultdict[UUID, list[PriceView]] = defaultdict(list)
+    for row in rows:
+        prices[row.plan_version_id].append(_price_view(row))
+    return [VersionView(v.id, v.plan_id, v.number, v.effective_at, v.created_at, tuple(prices[v.id])) for v in versions]
+
+
+def _price_view(row: Price) -> PriceView:
+    interval = None
+    if row.interval_unit is not None and row.interval_count is not None:
+        interval = Interval(row.interval_unit, row.interval_count).as_json()
+    return PriceView(
+        row.id,
+        row.charge_code,
+        row.name,
+        row.product_id,
+        row.kind,
+        interval,
+        row.timing,
+        row.proration,
+        row.meter_id,
+        row.currencies,
+    )
