@@ -1,0 +1,133 @@
+"""From contracts to charges: ask the engine what is to be billed, and store its answer in sets.
+
+Billing again adds nothing: what is stored holds its claim, and the engine proposes only what no claim holds.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import insert, update
+from sqlalchemy.dialects.postgresql import Range
+
+from billing.items import USAGE
+from billing.proposal import CREDIT, Parked, Proposal, ProposedCharge, ShrunkClaim, due_spans, propose
+from billing.rating import shown
+from core.ids import new_id
+from core.period import parse_instant
+from models.billing import BilledSpan, Charge
+from services import invoicing_items
+from services.context import Context
+from services.invoicing_items import Contracts
+from stores.usage import slots_many
+
+
+@dataclass(frozen=True)
+class Proposed:
+    """What is to be billed, with the contracts it comes from."""
+
+    contracts: Contracts
+    proposal: Proposal
+
+    def parked_by_payer(self) -> Mapping[UUID, list[Parked]]:
+        """The spans that could not be rated, by payer."""
+        found: defaultdict[UUID, list[Parked]] = defaultdict(list)
+        for parked in self.proposal.parked:
+            found[self.contracts.owners[parked.item_id].payer_id].append(parked)
+        return found
+
+
+def propose_for(
+    ctx: Context, payers: Collection[UUID], as_of: datetime, *, closed_by: datetime | None = None
+) -> Proposed:
+    """What these payers are to be billed up to an instant, in a fixed number of queries.
+
+    Args:
+        closed_by: usage of spans that end later is left out, since boundary readings may still be on their way; it is
+            proposed next time. None leaves nothing out.
+    """
+    contracts = invoicing_items.load(ctx, payers)
+    used = slots_many(ctx.session, ctx.provider.id, due_spans(contracts.items, as_of))
+    proposal = propose(contracts.items, used, as_of)
+    if closed_by is not None:
+        closed = tuple(c for c in proposal.charges if c.kind != USAGE or c.span.end <= closed_by)
+        proposal = Proposal(proposal.shrunk, closed, proposal.parked)
+    return Proposed(contracts, proposal)
+
+
+def closed_by(ctx: Context) -> datetime:
+    """Spans that ended by then are closed: their boundary readings had time to arrive."""
+    return ctx.now - timedelta(minutes=ctx.provider.settings.close_after_minutes)
+
+
+def store(ctx: Context, proposed: Proposed) -> None:
+    """Shrink claims, make new ones, add the charges. The caller holds the payers' rows."""
+    _shrink(ctx, proposed.proposal.shrunk)
+    rows = [_charge(ctx, charge, proposed.contracts) for charge in proposed.proposal.charges]
+    fresh = [row for row, charge in zip(rows, proposed.proposal.charges, strict=True) if charge.claim_id is None]
+    if fresh:
+        ctx.session.execute(insert(BilledSpan), [_claim(row) for row in fresh])
+    if rows:
+        ctx.session.execute(insert(Charge), rows)
+
+
+def _shrink(ctx: Context, shrunk: Collection[ShrunkClaim]) -> None:
+    key = {"provider_id": ctx.provider.id}
+    kept = [{**key, "id": s.claim_id, "span": Range(s.keeps.start, s.keeps.end)} for s in shrunk if s.keeps]
+    released = [{**key, "id": s.claim_id, "status": "released"} for s in shrunk if s.keeps is None]
+    for rows in (kept, released):
+        if rows:
+            ctx.session.execute(update(BilledSpan), rows)
+
+
+def _claim(row: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "provider_id": row["provider_id"],
+        "id": row["claim_id"],
+        "item_id": row["item_id"],
+        "charge_code": row["charge_code"],
+        "span": Range(row["start_at"], row["end_at"]),
+    }
+
+
+def _charge(ctx: Context, charge: ProposedCharge, contracts: Contracts) -> dict[str, Any]:
+    owner, price = contracts.owners[charge.item_id], contracts.prices[charge.price_id]
+    return {
+        "provider_id": ctx.provider.id,
+        "id": new_id(),
+        "item_id": charge.item_id,
+        "subscription_id": charge.subscription_id,
+        "charge_code": charge.charge_code,
+        "kind": charge.kind,
+        "claim_id": charge.claim_id or new_id(),
+        "adjusts_id": contracts.originals[charge.claim_id] if charge.claim_id else None,
+        "payer_id": owner.payer_id,
+        "beneficiary_id": owner.beneficiary_id,
+        "seller_id": owner.seller_id,
+        "product_id": price.product_id,
+        "price_id": charge.price_id,
+        "start_at": charge.span.start,
+        "end_at": charge.span.end,
+        "due_at": charge.due_at,
+        "quantity": charge.quantity,
+        "unit": charge.unit,
+        "exact": Decimal(shown(charge.exact)),
+        "amount": charge.amount,
+        "currency": charge.currency,
+        "description": f"Credit: {price.name}" if charge.kind == CREDIT else price.name,
+        "inputs": dict(charge.inputs),
+        "known_until": _known_until(ctx, charge),
+        "created_at": ctx.now,
+    }
+
+
+def _known_until(ctx: Context, charge: ProposedCharge) -> datetime:
+    """The latest arrival that was taken into account; what counts nothing knows everything up to now."""
+    arrived = charge.inputs.get("usage", {}).get("known_until")
+    return parse_instant(arrived) if arrived else ctx.now

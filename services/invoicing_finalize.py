@@ -1,0 +1,192 @@
+"""Making drafts final: number, date, due date, parties as they are now, the books, the event. Short, and in order.
+
+The number is taken under the lock of its series in the transaction that stamps it, so a series has no gap; drafts of a
+run are stamped in the order of (bill date, payer).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from datetime import date
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import and_, select
+from sqlalchemy.dialects.postgresql import insert as upsert
+
+from billing.bill_dates import due_at
+from billing.periods import local_date
+from billing.postings import invoice_finalized
+from billing.states import INVOICE
+from billing.states.invoice import FINALIZE, SETTLE
+from billing.tax import TaxRate, TaxSubtotal
+from core.ids import new_id
+from core.money import Money
+from exports.invoice_pdf import PLUGIN as PDF
+from models.accounts import Account
+from models.billing import BillingRun, Invoice, NumberSeries
+from models.payments import PaymentMethod
+from models.providers import Seller
+from services import ledger, lookups, outbox
+from services.context import Context
+from services.invoicing_snapshots import buyer_snapshot, payment_instructions, seller_snapshot
+from services.invoicing_view import invoice_json
+from services.ledger import Posting
+from services.outbox import Emission
+from services.sets import among
+
+INVOICES = "invoice"  # the kind of number series; credit notes have their own
+PDF_JOB = "invoice_pdfs"
+
+
+def finalize(ctx: Context, invoice_id: UUID) -> Invoice:
+    """Make one draft final.
+
+    Raises:
+        NotFound: there is no such invoice, or not for this caller.
+        IllegalTransition: it is no draft.
+    """
+    invoice = lookups.by_id(ctx, Invoice, "invoice", invoice_id, account=Invoice.account_id, lock=True)
+    INVOICE.apply(invoice.status, FINALIZE)
+    finalize_all(ctx, [invoice])
+    return invoice
+
+
+def drafts_of(ctx: Context, run_id: UUID, limit: int) -> Sequence[Invoice]:
+    """The next drafts of a run that become final by themselves, in the order of their numbers, locked.
+
+    The run's row is locked first: of two that work on one run, the second waits and sees what the first has left.
+    """
+    ctx.session.execute(
+        select(BillingRun.id)
+        .where(BillingRun.provider_id == ctx.provider.id, BillingRun.id == run_id)
+        .with_for_update()
+    )
+    return ctx.session.scalars(
+        select(Invoice)
+        .where(
+            Invoice.provider_id == ctx.provider.id,
+            Invoice.run_id == run_id,
+            Invoice.status == INVOICE.initial,
+            Invoice.finalizes,
+        )
+        .order_by(Invoice.bill_on, Invoice.account_id, Invoice.currency, Invoice.id)
+        .limit(limit)
+        .with_for_update()
+    ).all()
+
+
+def finalize_all(ctx: Context, drafts: Sequence[Invoice]) -> None:
+    """Make drafts final in their order, in a fixed number of statements. The caller holds their rows."""
+    if not drafts:
+        return
+    parties = _parties(ctx, drafts)
+    cards = _cards(ctx, {draft.account_id for draft in drafts})
+    issued = {draft.id: local_date(ctx.now, parties[draft.id][0].time_zone) for draft in drafts}
+    series = _series(ctx, {(draft.seller_id, issued[draft.id].year): parties[draft.id][1] for draft in drafts})
+    snapshots = {seller.id: seller_snapshot(ctx, seller) for _, seller in parties.values()}
+    for draft in drafts:
+        account, seller = parties[draft.id]
+        _number(draft, series[draft.seller_id, issued[draft.id].year])
+        _stamp(ctx, draft, account, seller, issued[draft.id])
+        draft.seller_snapshot = snapshots[seller.id]
+        draft.payment_instructions = payment_instructions(seller, cards.get(draft.account_id), draft.number or "")
+    ctx.session.flush()
+    ledger.post_all(ctx, [Posting("invoice.finalized", draft.id, _legs(draft)) for draft in drafts])
+    outbox.emit_all(ctx, [_told("invoice.finalized", draft) for draft in drafts])
+    _settle_empty(ctx, [draft for draft in drafts if draft.total_amount == 0])
+    ctx.wake(PDF_JOB)
+
+
+def _parties(ctx: Context, drafts: Sequence[Invoice]) -> dict[UUID, tuple[Account, Seller]]:
+    rows = ctx.session.execute(
+        select(Invoice.id, Account, Seller)
+        .join(Account, and_(Account.provider_id == Invoice.provider_id, Account.id == Invoice.account_id))
+        .join(Seller, and_(Seller.provider_id == Invoice.provider_id, Seller.id == Invoice.seller_id))
+        .where(Invoice.provider_id == ctx.provider.id, among(Invoice.id, [draft.id for draft in drafts]))
+    ).tuples()
+    return {invoice_id: (account, seller) for invoice_id, account, seller in rows}
+
+
+def _cards(ctx: Context, accounts: Collection[UUID]) -> dict[UUID, Mapping[str, Any]]:
+    """What may be shown of the card that will be charged, by account."""
+    rows = ctx.session.execute(
+        select(PaymentMethod.account_id, PaymentMethod.summary).where(
+            PaymentMethod.provider_id == ctx.provider.id,
+            among(PaymentMethod.account_id, accounts),
+            PaymentMethod.is_default,
+            PaymentMethod.status == "active",
+            PaymentMethod.kind == "card",
+        )
+    ).tuples()
+    return dict(rows.all())
+
+
+def _series(ctx: Context, wanted: Mapping[tuple[UUID, int], Seller]) -> dict[tuple[UUID, int], NumberSeries]:
+    """The series of each (seller, year), made when first used, locked in the order of ids."""
+    rows = [
+        {
+            "provider_id": ctx.provider.id,
+            "id": new_id(),
+            "seller_id": seller_id,
+            "kind": INVOICES,
+            "year": year,
+            "prefix": seller.number_prefix,
+        }
+        for (seller_id, year), seller in sorted(wanted.items(), key=lambda item: item[0])
+    ]
+    ctx.session.execute(upsert(NumberSeries).on_conflict_do_nothing(), rows)
+    found = ctx.session.scalars(
+        select(NumberSeries)
+        .where(
+            NumberSeries.provider_id == ctx.provider.id,
+            NumberSeries.kind == INVOICES,
+            among(NumberSeries.seller_id, {seller_id for seller_id, _ in wanted}),
+            among(NumberSeries.year, {year for _, year in wanted}),
+        )
+        .order_by(NumberSeries.id)
+        .with_for_update()
+        .execution_options(populate_existing=True)
+    )
+    return {(series.seller_id, series.year): series for series in found}
+
+
+def _number(draft: Invoice, series: NumberSeries) -> None:
+    draft.series_id, draft.sequence = series.id, series.next
+    draft.number = f"{series.prefix}-{series.year}-{series.next:06d}"
+    series.next += 1
+
+
+def _stamp(ctx: Context, draft: Invoice, account: Account, seller: Seller, issued_on: date) -> None:
+    draft.status = INVOICE.apply(draft.status, FINALIZE)
+    draft.finalized_at = ctx.now
+    draft.issued_on = issued_on
+    draft.due_at = due_at(issued_on, seller.payment_terms_days, account.time_zone)
+    draft.buyer_snapshot = buyer_snapshot(account)
+    draft.purchase_order = account.purchase_order
+    draft.template_version = PDF.version
+
+
+def _legs(draft: Invoice) -> Any:
+    def tax(stored: Mapping[str, Any]) -> TaxSubtotal:
+        rate = TaxRate(stored["category"], Decimal(stored["rate"]))
+        return TaxSubtotal(rate, money(stored["net_amount"]), money(stored["tax_amount"]))
+
+    def money(minor: int) -> Money:
+        return Money(minor, draft.currency)
+
+    return invoice_finalized(draft.seller_id, draft.account_id, money(draft.net_amount), map(tax, draft.taxes))
+
+
+def _settle_empty(ctx: Context, invoices: Sequence[Invoice]) -> None:
+    """Nothing is owed on a total of zero: it is paid as soon as it is final."""
+    for invoice in invoices:
+        invoice.status = INVOICE.apply(invoice.status, SETTLE)
+        invoice.paid_at = ctx.now
+    ctx.session.flush()
+    outbox.emit_all(ctx, [_told("invoice.paid", invoice) for invoice in invoices])
+
+
+def _told(event_type: str, invoice: Invoice) -> Emission:
+    return Emission(event_type, "invoice", invoice.id, invoice_json(invoice), invoice.account_id)

@@ -1,0 +1,247 @@
+"""Loading what is to be billed, in sets: items with terms, held claims and prices, for whole trees of accounts."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Select, and_, func, select
+from sqlalchemy.dialects.postgresql import Range
+
+from billing.items import AgreedTerm, Claim, Item, MeterTerms, PriceTerms
+from billing.periods import Interval
+from billing.terms import TermRow, fold
+from core.period import Period, utc
+from models.accounts import Account
+from models.billing import BilledSpan, Charge
+from models.catalog import Meter, PlanVersion, Price
+from models.subscriptions import Subscription, SubscriptionItem, SubscriptionItemTerm
+from services.context import Context
+from services.sets import among
+
+ORIGINALS = ("recurring", "one_off", "usage")
+
+
+@dataclass(frozen=True)
+class Owner:
+    """Whose an item is: who received it, who pays for it, who sells it."""
+
+    subscription_id: UUID
+    beneficiary_id: UUID
+    payer_id: UUID
+    seller_id: UUID
+
+
+@dataclass(frozen=True)
+class PriceFacts:
+    """What a charge keeps of its price beside the terms."""
+
+    name: str
+    product_id: UUID
+
+
+@dataclass(frozen=True)
+class Contracts:
+    """Everything that `propose` needs of some payers, and what storing its proposal needs.
+
+    Args:
+        owners: by item.
+        prices: by price.
+        originals: the charge that made a claim, by claim.
+    """
+
+    items: tuple[Item, ...]
+    owners: Mapping[UUID, Owner]
+    prices: Mapping[UUID, PriceFacts]
+    originals: Mapping[UUID, UUID]
+
+
+def load(ctx: Context, payers: Collection[UUID]) -> Contracts:
+    """The items of all accounts that these payers pay for, in four queries however many they are."""
+    return _load(ctx, among(Account.payer_id, payers))
+
+
+def load_subscription(ctx: Context, subscription_id: UUID) -> Contracts:
+    """The items of one subscription."""
+    return _load(ctx, Subscription.id == subscription_id)
+
+
+def _load(ctx: Context, condition: Any) -> Contracts:
+    rows = ctx.session.execute(_items(ctx).where(condition)).all()
+    terms = ctx.session.execute(_terms(ctx).where(condition)).all()
+    claims = ctx.session.execute(_claims(ctx).where(condition)).all()
+    prices = _prices(ctx, {t.price_id for t in terms} | {c.price_id for c in claims})
+    terms_of, claims_of = _by_item(terms), _by_item(claims)
+    currencies = {row.currency for row in rows}
+    terms_by_price = {
+        (key, currency): _price_terms(row, currency)
+        for key, row in prices.items()
+        for currency in currencies & row.currencies.keys()
+    }
+    items = tuple(_item(row, terms_of[row.item_id], claims_of[row.item_id], terms_by_price) for row in rows)
+    owners = {row.item_id: Owner(row.subscription_id, row.account_id, row.payer_id, row.seller_id) for row in rows}
+    facts = {key: PriceFacts(row.name, row.product_id) for key, row in prices.items()}
+    return Contracts(items, owners, facts, {row.id: row.charge_id for row in claims})
+
+
+def _by_item(rows: Iterable[Any]) -> defaultdict[UUID, list[Any]]:
+    grouped: defaultdict[UUID, list[Any]] = defaultdict(list)
+    for row in rows:
+        grouped[row.item_id].append(row)
+    return grouped
+
+
+def _joined(ctx: Context, statement: Select[*tuple[Any, ...]]) -> Select[*tuple[Any, ...]]:
+    """From items over subscriptions to accounts; a subscription that has not begun has nothing to bill."""
+    return (
+        statement.join(
+            Subscription,
+            and_(
+                Subscription.provider_id == SubscriptionItem.provider_id,
+                Subscription.id == SubscriptionItem.subscription_id,
+            ),
+        )
+        .join(Account, and_(Account.provider_id == Subscription.provider_id, Account.id == Subscription.account_id))
+        .where(SubscriptionItem.provider_id == ctx.provider.id, Subscription.start_at.is_not(None))
+    )
+
+
+def _items(ctx: Context) -> Select[*tuple[Any, ...]]:
+    columns = select(
+        SubscriptionItem.id.label("item_id"),
+        SubscriptionItem.charge_code,
+        SubscriptionItem.subscription_id,
+        Subscription.anchor,
+        Subscription.start_at,
+        Subscription.time_zone,
+        Subscription.currency,
+        Subscription.account_id,
+        Account.payer_id,
+        Account.seller_id,
+    ).select_from(SubscriptionItem)
+    return _joined(ctx, columns).order_by(SubscriptionItem.id)
+
+
+def _terms(ctx: Context) -> Select[*tuple[Any, ...]]:
+    term = SubscriptionItemTerm
+    columns = (
+        select(term.id, term.item_id, term.from_at, term.price_id, term.quantity, term.ended, term.recorded_at)
+        .select_from(term)
+        .join(
+            SubscriptionItem,
+            and_(SubscriptionItem.provider_id == term.provider_id, SubscriptionItem.id == term.item_id),
+        )
+    )
+    return _joined(ctx, columns)
+
+
+def _claims(ctx: Context) -> Select[*tuple[Any, ...]]:
+    """Held claims, each with the charge that made it and the sum of all its charges."""
+    charged = (
+        select(
+            Charge.claim_id,
+            func.sum(Charge.amount).label("net_amount"),
+            func.array_agg(Charge.id).filter(Charge.kind.in_(ORIGINALS)).label("charge_ids"),
+            func.array_agg(Charge.price_id).filter(Charge.kind.in_(ORIGINALS)).label("price_ids"),
+            func.array_agg(Charge.quantity).filter(Charge.kind.in_(ORIGINALS)).label("quantities"),
+        )
+        .where(
+            Charge.provider_id == BilledSpan.provider_id,
+            Charge.claim_id == BilledSpan.id,
+            Charge.released_at.is_(None),
+        )
+        .group_by(Charge.claim_id)
+        .lateral("charged")
+    )
+    columns = (
+        select(
+            BilledSpan.id,
+            BilledSpan.item_id,
+            BilledSpan.span,
+            charged.c.net_amount,
+            charged.c.charge_ids[1].label("charge_id"),
+            charged.c.price_ids[1].label("price_id"),
+            charged.c.quantities[1].label("quantity"),
+        )
+        .select_from(BilledSpan)
+        .join(charged, BilledSpan.id == charged.c.claim_id)
+        .join(
+            SubscriptionItem,
+            and_(SubscriptionItem.provider_id == BilledSpan.provider_id, SubscriptionItem.id == BilledSpan.item_id),
+        )
+    )
+    return _joined(ctx, columns).where(BilledSpan.status == "held")
+
+
+def _prices(ctx: Context, ids: Collection[UUID]) -> dict[UUID, Any]:
+    rows = ctx.session.execute(
+        select(
+            Price.id,
+            Price.name,
+            Price.charge_code,
+            Price.kind,
+            Price.interval_unit,
+            Price.interval_count,
+            Price.timing,
+            Price.proration,
+            Price.currencies,
+            Price.product_id,
+            PlanVersion.id.label("version_id"),
+            PlanVersion.number,
+            Meter.id.label("meter_id"),
+            Meter.code.label("meter_code"),
+            Meter.unit.label("meter_unit"),
+            Meter.aggregation,
+        )
+        .join(PlanVersion, and_(PlanVersion.provider_id == Price.provider_id, PlanVersion.id == Price.plan_version_id))
+        .outerjoin(Meter, and_(Meter.provider_id == Price.provider_id, Meter.id == Price.meter_id))
+        .where(Price.provider_id == ctx.provider.id, among(Price.id, ids))
+    )
+    return {row.id: row for row in rows}
+
+
+def _item(row: Any, terms: Iterable[Any], claims: Iterable[Any], prices: Mapping[tuple[UUID, str], PriceTerms]) -> Item:
+    timeline = fold(
+        TermRow(utc(t.from_at), t.price_id, t.quantity, t.ended, t.recorded_at, order=t.id.hex) for t in terms
+    )
+    return Item(
+        item_id=row.item_id,
+        subscription_id=row.subscription_id,
+        charge_code=row.charge_code,
+        anchor=row.anchor,
+        anchored_at=utc(row.start_at),
+        time_zone=row.time_zone,
+        terms=tuple(AgreedTerm(t.start, t.end, prices[t.price_id, row.currency], t.quantity) for t in timeline),
+        claims=tuple(_claim(c, prices[c.price_id, row.currency]) for c in claims),
+    )
+
+
+def _claim(row: Any, price: PriceTerms) -> Claim:
+    return Claim(row.id, period_of(row.span), price, row.quantity, int(row.net_amount))
+
+
+def period_of(span: Range[Any]) -> Period:
+    """A stored span as a value; claims are bounded and half-open by their table's constraints."""
+    assert span.lower is not None
+    assert span.upper is not None
+    return Period(utc(span.lower), utc(span.upper))
+
+
+def _price_terms(row: Any, currency: str) -> PriceTerms:
+    meter = MeterTerms(row.meter_id, row.meter_code, row.meter_unit, row.aggregation) if row.meter_id else None
+    return PriceTerms(
+        price_id=row.id,
+        version_id=row.version_id,
+        version=row.number,
+        charge_code=row.charge_code,
+        kind=row.kind,
+        interval=Interval(row.interval_unit, row.interval_count) if row.interval_unit else None,
+        timing=row.timing,
+        proration=row.proration,
+        currency=currency,
+        spec=row.currencies[currency],
+        meter=meter,
+    )

@@ -1,0 +1,43 @@
+"""An invoice as the API and the events show it: one shape, made in one place."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from core.ids import encode
+from core.period import rfc3339
+from models.billing import Invoice
+
+
+def invoice_json(invoice: Invoice) -> dict[str, Any]:
+    """An invoice as JSON values, members and all as `GET /v1/invoices/{id}` answers them."""
+    return {
+        "id": encode("invoice", invoice.id),
+        "number": invoice.number,
+        "status": invoice.status,
+        "account": encode("account", invoice.account_id),
+        "seller": encode("seller", invoice.seller_id),
+        "billing_run": encode("billing_run", invoice.run_id) if invoice.run_id else None,
+        "currency": invoice.currency,
+        "net_amount": invoice.net_amount,
+        "tax_amount": invoice.tax_amount,
+        "rounding_amount": invoice.rounding_amount,
+        "total_amount": invoice.total_amount,
+        "settled_amount": invoice.settled_amount,
+        "due_amount": invoice.total_amount - invoice.settled_amount,
+        "taxes": invoice.taxes,
+        "bill_on": invoice.bill_on.isoformat(),
+        "issued_on": invoice.issued_on.isoformat() if invoice.issued_on else None,
+        "due_at": _instant(invoice.due_at),
+        "finalized_at": _instant(invoice.finalized_at),
+        "paid_at": _instant(invoice.paid_at),
+        "voided_at": _instant(invoice.voided_at),
+        "purchase_order": invoice.purchase_order,
+        "external_id": invoice.external_id,
+        "metadata": invoice.meta,
+        "created_at": rfc3339(invoice.created_at),
+    }
+
+
+def _instant(value: Any) -> str | None:
+    return rfc3339(value) if value else None
