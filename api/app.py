@@ -160,7 +160,6 @@ def _routes(app: Flask, home: House) -> None:
         blueprint = getattr(importlib.import_module(f"api.{name}"), "blp", None)
         if blueprint is not None:
             described.register_blueprint(blueprint)
-    described.spec.components.schema("Problem", schema=Problem)
     app.register_blueprint(docs.blp_pages)
     check_guards(app, [rule for rule in app.url_map.iter_rules() if rule.rule.startswith(("/v1/", "/oauth/"))])
 

@@ -33,12 +33,28 @@ __all__ = [
     "takes_bytes",
 ]
 T = TypeVar("T")
+Anything = TypeVar("Anything")
 
 
 class Blueprint(SmorestBlueprint):  # type: ignore[misc]
-    """flask-smorest's, reading bodies and queries our way."""
+    """flask-smorest's, reading bodies and queries our way, and typed."""
 
     ARGUMENTS_PARSER: ClassVar[Parser] = Parser()
+
+    def route(self, rule: str, **options: Any) -> Callable[[Anything], Anything]:
+        """Register a view at a path."""
+        decorator: Callable[[Anything], Anything] = super().route(rule, **options)
+        return decorator
+
+    def arguments(self, schema: Any, **options: Any) -> Callable[[Anything], Anything]:
+        """Give the view what the body, or with `location="query"` the query, loads as."""
+        decorator: Callable[[Anything], Anything] = super().arguments(schema, **options)
+        return decorator
+
+    def response(self, status_code: int, schema: Any = None, **options: Any) -> Callable[[Anything], Anything]:
+        """Answer with what the view returns, as the schema shows it."""
+        decorator: Callable[[Anything], Anything] = super().response(status_code, schema, **options)
+        return decorator
 
 
 class IdConverter(BaseConverter):

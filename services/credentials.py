@@ -21,7 +21,7 @@ from core.errors import FieldError, Forbidden, Invalid
 from core.ids import ALPHABET, encode, new_id
 from models.access import ApiKey, OAuthClient, OAuthToken
 from models.accounts import Account
-from services import audit, lookups
+from services import lookups
 from services.clock import system_now
 from services.context import Context, visible
 from services.paging import Slice, Window, newest_first
@@ -212,7 +212,6 @@ def create_key(
     )
     ctx.session.add(key)
     ctx.session.flush()
-    audit.record(ctx, "api_key", key.id, "create", None, {"name": name, "scopes": list(scopes)})
     return key, secret
 
 
@@ -234,5 +233,4 @@ def revoke_key(ctx: Context, key_id: UUID) -> ApiKey:
     key = lookups.by_id(ctx, ApiKey, "api_key", key_id, account=ApiKey.account_id, lock=True)
     if key.revoked_at is None:
         key.revoked_at = system_now()
-        audit.record(ctx, "api_key", key.id, "revoke", {"revoked_at": None}, {"revoked_at": key.revoked_at.isoformat()})
     return key

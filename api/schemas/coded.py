@@ -24,6 +24,9 @@ class Coded(str):
         made.code = code
         return made
 
+    def __getnewargs__(self) -> tuple[str, str]:  # type: ignore[override]
+        return self.code, str(self)
+
     def format(self, *args: object, **kwargs: object) -> Coded:
         """The same code with the sentence's placeholders filled in."""
         return Coded(self.code, str.format(self, *args, **kwargs))

@@ -1,0 +1,79 @@
+"""Accounts, as they come and go."""
+
+from __future__ import annotations
+
+from api.schemas import ExternalIdQuery, Resource, Schema, fields
+
+
+class Address(Schema):
+    """A postal address."""
+
+    line1 = fields.String(max_length=200, example="Keizersgracht 1")
+    line2 = fields.String(max_length=200)
+    postal_code = fields.String(max_length=20, example="1015 CN")
+    city = fields.String(max_length=100, example="Amsterdam")
+    region = fields.String(max_length=100)
+
+
+class _Members(Schema):
+    """What a caller may set and change."""
+
+    legal_name = fields.Text(allow_none=True)
+    email = fields.Email(allow_none=True)
+    time_zone = fields.TimeZone(description="IANA name; bill dates begin there. By default the parent's or provider's.")
+    locale = fields.String(min_length=2, max_length=10, allow_none=True, example="nl-NL")
+    tax_id = fields.String(min_length=2, max_length=40, allow_none=True, example="NL123456789B01")
+    purchase_order = fields.String(max_length=100, allow_none=True)
+    cost_centre = fields.String(max_length=100, allow_none=True)
+    address = fields.Nested(Address)
+    external_id = fields.ExternalId(allow_none=True)
+    metadata = fields.Metadata()
+
+
+class AccountNew(_Members):
+    """An account to make."""
+
+    name = fields.Text(required=True, example="Contoso B.V.")
+    currency = fields.Currency(required=True)
+    country = fields.Country(required=True)
+    parent = fields.Reference("account", allow_none=True)
+    seller = fields.Reference("seller", allow_none=True)
+    payer = fields.Enum(["self", "parent"], load_default="self", description="Who pays: itself, or its parent's payer.")
+    mode = fields.Enum(["postpaid", "prepaid"], load_default="postpaid")
+
+
+class AccountPatch(_Members):
+    """What to change; members that are not given stay."""
+
+    name = fields.Text()
+    country = fields.Country()
+
+
+class Account(Resource):
+    """Who holds subscriptions."""
+
+    id = fields.TypeID("account", required=True)
+    name = fields.String(required=True)
+    legal_name = fields.String(allow_none=True)
+    email = fields.String(allow_none=True)
+    currency = fields.Currency(required=True)
+    country = fields.Country(required=True)
+    time_zone = fields.String(required=True)
+    locale = fields.String(allow_none=True)
+    mode = fields.Enum(["postpaid", "prepaid"], required=True)
+    parent = fields.TypeID("account", attribute="parent_id", allow_none=True)
+    payer = fields.TypeID("account", attribute="payer_id", required=True)
+    seller = fields.TypeID("seller", attribute="seller_id")
+    tax_id = fields.String(allow_none=True)
+    purchase_order = fields.String(allow_none=True)
+    cost_centre = fields.String(allow_none=True)
+    address = fields.Nested(Address)
+    next_bill_on = fields.Date(allow_none=True, description="The next bill date, of a payer, in its zone.")
+
+
+class AccountQuery(ExternalIdQuery):
+    """Which accounts."""
+
+    parent = fields.Reference("account")
+    payer = fields.Reference("account")
+    email = fields.String(max_length=254)

@@ -1,0 +1,77 @@
+"""Sellers, as they come and go."""
+
+from __future__ import annotations
+
+from api.schemas import Resource, Schema, fields
+from api.schemas.accounts import Address
+
+
+class Bank(Schema):
+    """Where transfers go: `iban` and `bic`, or `account_number` with `bank_code` elsewhere."""
+
+    holder = fields.String(max_length=100, example="Acme DC B.V.")
+    iban = fields.String(max_length=40, example="NL91ABNA0417164300")
+    bic = fields.String(max_length=11, example="ABNANL2A")
+    bank_name = fields.String(max_length=100)
+    account_number = fields.String(max_length=40)
+    bank_code = fields.String(max_length=40)
+
+
+class SellerPatch(Schema):
+    """What to change; members that are not given stay."""
+
+    name = fields.Text(example="Acme DC")
+    legal_name = fields.Text(example="Acme DC B.V.")
+    country = fields.Country()
+    address = fields.Nested(Address)
+    tax_id = fields.String(min_length=2, max_length=40, allow_none=True)
+    email = fields.Email(allow_none=True)
+    website = fields.Url(allow_none=True)
+    bank = fields.Nested(Bank)
+    brand_color = fields.String(
+        allow_none=True,
+        validate=fields.Regexp(r"^#[0-9a-fA-F]{6}\Z"),
+        metadata={"pattern": "^#[0-9a-fA-F]{6}$"},
+        example="#1d4ed8",
+    )
+    logo_svg = fields.String(max_length=100_000, allow_none=True, description="An SVG image, for documents.")
+    locale = fields.String(min_length=2, max_length=10, example="en")
+    number_prefix = fields.Code(description="What document numbers begin with.", example="INV")
+    payment_terms_days = fields.Integer(minimum=0, maximum=365)
+    tax_rate = fields.DecimalString(
+        minimum=0, maximum=99, description="Per cent, one flat rate on every line.", example="21"
+    )
+    tax_name = fields.Text(max_length=20, example="VAT")
+    footer = fields.String(max_length=500, allow_none=True)
+    is_default = fields.Boolean(description="Whether accounts that name no seller get this one.")
+    external_id = fields.ExternalId(allow_none=True)
+    metadata = fields.Metadata()
+
+
+class SellerNew(SellerPatch):
+    """A seller to make."""
+
+    name = fields.Text(required=True, example="Acme DC")
+
+
+class Seller(Resource):
+    """The legal entity that issues documents."""
+
+    id = fields.TypeID("seller", required=True)
+    name = fields.String(required=True)
+    legal_name = fields.String(required=True)
+    country = fields.Country(required=True)
+    address = fields.Nested(Address)
+    tax_id = fields.String(allow_none=True)
+    email = fields.String(allow_none=True)
+    website = fields.String(allow_none=True, max_length=2000)
+    bank = fields.Nested(Bank)
+    brand_color = fields.String(allow_none=True)
+    logo_svg = fields.String(allow_none=True, max_length=100_000)
+    locale = fields.String()
+    number_prefix = fields.String()
+    payment_terms_days = fields.Integer()
+    tax_rate = fields.DecimalString(required=True)
+    tax_name = fields.String()
+    footer = fields.String(allow_none=True)
+    is_default = fields.Boolean(required=True)

@@ -1,0 +1,222 @@
+"""Accounts: who holds subscriptions, in a tree whose payers receive the invoices."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import select
+from stdnum.eu import vat
+from stdnum.exceptions import InvalidChecksum, InvalidComponent, ValidationError
+
+from billing.bill_dates import bill_at, next_bill_at
+from billing.periods import local_date
+from core.errors import Invalid, UnknownReference
+from core.ids import encode, new_id
+from core.period import rfc3339
+from models.accounts import Account
+from models.providers import Seller
+from services import lookups, outbox
+from services.context import Context, visible
+from services.paging import Slice, Window, newest_first
+
+_TAX_ID_LENGTH = range(2, 31)
+# What a change may touch; the tree, the currency and the seller are fixed when an account is made.
+CHANGEABLE = frozenset(
+    {
+        "name",
+        "legal_name",
+        "email",
+        "country",
+        "time_zone",
+        "locale",
+        "tax_id",
+        "purchase_order",
+        "cost_centre",
+        "address",
+        "external_id",
+        "meta",
+    }
+)
+
+
+@dataclass(frozen=True)
+class NewAccount:
+    """An account to make. `parent` and `seller` are references; what is None follows the parent or the provider."""
+
+    name: str
+    currency: str
+    country: str
+    payer: str = "self"
+    mode: str = "postpaid"
+    parent: str | None = None
+    seller: str | None = None
+    time_zone: str | None = None
+    legal_name: str | None = None
+    email: str | None = None
+    locale: str | None = None
+    tax_id: str | None = None
+    purchase_order: str | None = None
+    cost_centre: str | None = None
+    address: Mapping[str, Any] = field(default_factory=dict)
+    external_id: str | None = None
+    meta: Mapping[str, Any] = field(default_factory=dict)
+
+
+def create(ctx: Context, new: NewAccount) -> Account:
+    """Make an account.
+
+    Raises:
+        UnknownReference: `account_unknown` for the parent, `seller_unknown`.
+        Invalid: `parent_required`, `payer_without_parent`, `tax_id_malformed`.
+        Conflict: `external_id_taken`, from the database.
+    """
+    parent = _parent(ctx, new)
+    zone = new.time_zone or (parent.time_zone if parent else ctx.provider.time_zone)
+    account_id = new_id()
+    pays = new.payer == "self"
+    account = Account(
+        provider_id=ctx.provider.id,
+        id=account_id,
+        seller_id=_seller_id(ctx, new.seller, parent),
+        parent_id=parent.id if parent else None,
+        payer_id=account_id if pays or parent is None else parent.payer_id,
+        path=[*(parent.path if parent else ()), account_id],
+        name=new.name,
+        legal_name=new.legal_name,
+        email=new.email,
+        currency=new.currency,
+        country=new.country,
+        time_zone=zone,
+        locale=new.locale,
+        mode=new.mode,
+        tax_id=check_tax_id(new.tax_id),
+        purchase_order=new.purchase_order,
+        cost_centre=new.cost_centre,
+        address=dict(new.address),
+        external_id=new.external_id,
+        meta=dict(new.meta),
+        created_at=ctx.now,
+    )
+    if pays:
+        account.next_bill_at = next_bill_at(ctx.now, zone, ctx.provider.settings.close_after_minutes)
+        account.next_bill_on = local_date(account.next_bill_at, zone)
+    ctx.session.add(account)
+    ctx.session.flush()
+    outbox.emit(ctx, "account.created", "account", account.id, facts(account), account_id=account.id)
+    return account
+
+
+def _parent(ctx: Context, new: NewAccount) -> Account | None:
+    if new.parent is not None:
+        return lookups.by_reference(ctx, Account, "account", new.parent, pointer="/parent", account=Account.id)
+    if ctx.scope is not None:
+        raise Invalid("parent_required", "Name a parent: your credential sees its own accounts only.", "/parent")
+    if new.payer == "parent":
+        raise Invalid("payer_without_parent", "Without a parent, an account pays for itself.", "/payer")
+    return None
+
+
+def _seller_id(ctx: Context, reference: str | None, parent: Account | None) -> UUID:
+    if reference is not None:
+        return lookups.by_reference(ctx, Seller, "seller", reference, pointer="/seller").id
+    if parent is not None:
+        return parent.seller_id
+    default = select(Seller.id).where(Seller.provider_id == ctx.provider.id, Seller.is_default)
+    found = ctx.session.execute(default).scalar_one_or_none()
+    if found is None:
+        raise UnknownReference("seller", "(the default one)", "/seller")
+    return found
+
+
+def get(ctx: Context, account_id: UUID) -> Account:
+    """One account that the caller may see."""
+    return lookups.by_id(ctx, Account, "account", account_id, account=Account.id)
+
+
+def list_accounts(
+    ctx: Context,
+    window: Window,
+    *,
+    external_id: str | None = None,
+    parent: str | None = None,
+    payer: str | None = None,
+    email: str | None = None,
+) -> Slice[Account]:
+    """Accounts that the caller may see, newest first."""
+    statement = select(Account).where(Account.provider_id == ctx.provider.id, visible(ctx, Account.id))
+    for column, value in ((Account.external_id, external_id), (Account.email, email)):
+        if value is not None:
+            statement = statement.where(column == value)
+    for link, reference, member in ((Account.parent_id, parent, "?parent"), (Account.payer_id, payer, "?payer")):
+        if reference is not None:
+            found = lookups.by_reference(ctx, Account, "account", reference, pointer=member, account=Account.id)
+            statement = statement.where(link == found.id)
+    return newest_first(ctx, statement, Account.id, window)
+
+
+def change(ctx: Context, account_id: UUID, changes: Mapping[str, Any]) -> Account:
+    """Change what may change.
+
+    Args:
+        changes: members of `CHANGEABLE` with their new values.
+
+    Raises:
+        NotFound, Invalid: `tax_id_malformed`. Conflict: `external_id_taken`, from the database.
+    """
+    account = lookups.by_id(ctx, Account, "account", account_id, account=Account.id, lock=True)
+    for name, value in changes.items():
+        if name not in CHANGEABLE:
+            raise ValueError(f"{name} of an account never changes")
+        setattr(account, name, check_tax_id(value) if name == "tax_id" else value)
+    if "time_zone" in changes and account.next_bill_on is not None:
+        # The bill date stays, and begins where its zone says.
+        minutes = ctx.provider.settings.close_after_minutes
+        account.next_bill_at = bill_at(account.next_bill_on, account.time_zone, minutes)
+    ctx.session.flush()
+    outbox.emit(ctx, "account.updated", "account", account.id, facts(account), account_id=account.id)
+    return account
+
+
+def check_tax_id(value: str | None) -> str | None:
+    """A tax id without spaces. Numbers of the European Union must have their country's form; check digits are not
+    judged, since registers hold numbers that fail them.
+
+    Raises:
+        Invalid: `tax_id_malformed`.
+    """
+    if value is None:
+        return None
+    compact = "".join(value.split()).upper()
+    malformed = Invalid("tax_id_malformed", "This is not a tax id of the country that it names.", "/tax_id")
+    if len(compact) not in _TAX_ID_LENGTH or not compact.isascii() or not any(c.isdigit() for c in compact):
+        raise malformed
+    if compact[:2].lower() in {*vat.MEMBER_STATES, "el"}:
+        try:
+            return str(vat.validate(compact))
+        except (InvalidChecksum, InvalidComponent):
+            return compact
+        except ValidationError:
+            raise malformed from None
+    if not all(c.isalnum() or c in "-./" for c in compact):
+        raise malformed
+    return compact
+
+
+def facts(account: Account) -> dict[str, Any]:
+    """What events tell of an account."""
+    return {
+        "id": encode("account", account.id),
+        "external_id": account.external_id,
+        "name": account.name,
+        "email": account.email,
+        "currency": account.currency,
+        "country": account.country,
+        "time_zone": account.time_zone,
+        "mode": account.mode,
+        "parent": encode("account", account.parent_id) if account.parent_id else None,
+        "payer": encode("account", account.payer_id),
+        "created_at": rfc3339(account.created_at),
+    }
