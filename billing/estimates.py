@@ -12,7 +12,7 @@ from billing.metering.slots import Event, slots_of_events
 from billing.periods import day_start, zone
 from billing.price import Price, rate, read_price
 from billing.proration import METHODS, WHOLE, Share, share
-from billing.rating import AGGREGATIONS, aggregation, line_amount, shown, total_of
+from billing.rating import AGGREGATIONS, AMOUNT_MOST, aggregation, line_amount, shown, total_of
 from core.errors import FieldError, Invalid, Refused
 from core.period import Period
 from core.registry import plugins
@@ -58,7 +58,10 @@ def estimate(currency: str, lines: Sequence[EstimateLine]) -> Estimate:
         Invalid: a line has no amount (`quantity_negative`, `amount_out_of_range`, a model's own codes).
     """
     rated = [_rated(currency, line, i) for i, line in enumerate(lines)]
-    return Estimate(currency, sum(line.amount for line in rated), rated)
+    subtotal = sum(line.amount for line in rated)
+    if abs(subtotal) > AMOUNT_MOST:
+        raise Invalid("amount_out_of_range", "The sum of the lines is too large.", "/lines")
+    return Estimate(currency, subtotal, rated)
 
 
 def _rated(currency: str, line: EstimateLine, index: int) -> RatedLine:

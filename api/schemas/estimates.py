@@ -1,0 +1,92 @@
+"""Estimates, as they come and go."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from api.schemas import Schema, fields
+from api.schemas.parsed import Parsed
+from billing.estimates import EVENTS_MOST, LINES_MOST, read_lines
+from billing.price import DECIMAL_STRING
+from billing.price import schema as price_schema
+from billing.proration import METHODS
+from services.catalog import aggregations
+
+QUANTITY = {**DECIMAL_STRING, "pattern": r"^(0|[1-9][0-9]*)(\.[0-9]+)?$", "examples": ["15"]}
+EDGE = {
+    "type": "string",
+    "description": "A day in the zone, or an instant.",
+    "examples": ["2026-02-13", "2026-02-13T00:00:00Z"],
+}
+ZONE = {"type": "string", "description": "IANA name.", "default": "UTC", "examples": ["Europe/Amsterdam"]}
+
+
+def _object(required: list[str], properties: dict[str, Any]) -> dict[str, Any]:
+    return {"type": "object", "required": required, "additionalProperties": False, "properties": properties}
+
+
+def _line() -> dict[str, Any]:
+    """The JSON schema of one line."""
+    span = _object(["start", "end"], {"start": EDGE, "end": EDGE})
+    event = _object(
+        ["at", "quantity"],
+        {
+            "at": {"type": "string", "format": "date-time"},
+            "quantity": DECIMAL_STRING,
+            "id": {"type": "string", "minLength": 1, "maxLength": 200},
+            "properties": {"type": "object"},
+        },
+    )
+    proration = _object(
+        ["method", "span", "used"],
+        {"method": {"type": "string", "enum": list(METHODS)}, "time_zone": ZONE, "span": span, "used": span},
+    )
+    meter = _object(["aggregation"], {"aggregation": {"type": "string", "enum": list(aggregations())}})
+    return _object(
+        ["price"],
+        {
+            "price": price_schema(),
+            "quantity": QUANTITY,
+            "events": {"type": "array", "maxItems": EVENTS_MOST, "items": event},
+            "meter": meter,
+            "span": span,
+            "time_zone": ZONE,
+            "proration": proration,
+        },
+    )
+
+
+class EstimateNew(Schema):
+    """Lines to rate: each has a quantity, or events with a meter; a part of a span by `proration`."""
+
+    currency = fields.Currency(required=True)
+    lines = Parsed(
+        read_lines, {"type": "array", "minItems": 1, "maxItems": LINES_MOST, "items": _line()}, required=True
+    )
+
+
+class EstimatePart(Schema):
+    """One step of a line's calculation."""
+
+    quantity = fields.DecimalString()
+    unit_price = fields.DecimalString()
+    flat_price = fields.DecimalString()
+    amount_price = fields.DecimalString()
+    exact = fields.DecimalString(required=True)
+
+
+class EstimateLine(Schema):
+    """A rated line: `amount` is `exact` rounded once."""
+
+    amount = fields.MinorAmount(required=True)
+    exact = fields.DecimalString(required=True)
+    parts = fields.List(fields.Nested(EstimatePart), required=True)
+    quantity = fields.DecimalString(description="What the events came to.")
+
+
+class Estimate(Schema):
+    """What the lines come to; nothing is stored."""
+
+    currency = fields.Currency(required=True)
+    subtotal_amount = fields.MinorAmount(required=True)
+    lines = fields.List(fields.Nested(EstimateLine), required=True)
