@@ -53,7 +53,8 @@ def propose_for(
             proposed next time. None leaves nothing out.
     """
     contracts = invoicing_items.load(ctx, payers)
-    used = slots_many(ctx.session, ctx.provider.id, due_spans(contracts.items, as_of))
+    needed = due_spans(contracts.items, as_of)
+    used = slots_many(ctx.session, ctx.provider.id, needed) if needed else {}
     proposal = propose(contracts.items, used, as_of)
     if closed_by is not None:
         closed = tuple(c for c in proposal.charges if c.kind != USAGE or c.span.end <= closed_by)

@@ -105,7 +105,7 @@ def _parties(ctx: Context, drafts: Sequence[Invoice]) -> dict[UUID, tuple[Accoun
         .join(Account, and_(Account.provider_id == Invoice.provider_id, Account.id == Invoice.account_id))
         .join(Seller, and_(Seller.provider_id == Invoice.provider_id, Seller.id == Invoice.seller_id))
         .where(Invoice.provider_id == ctx.provider.id, among(Invoice.id, [draft.id for draft in drafts]))
-    ).tuples()
+    )
     return {invoice_id: (account, seller) for invoice_id, account, seller in rows}
 
 
@@ -119,7 +119,7 @@ def _cards(ctx: Context, accounts: Collection[UUID]) -> dict[UUID, Mapping[str, 
             PaymentMethod.status == "active",
             PaymentMethod.kind == "card",
         )
-    ).tuples()
+    )
     return dict(rows.all())
 
 

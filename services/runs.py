@@ -273,7 +273,7 @@ def counts(ctx: Context, run_ids: Collection[UUID]) -> Mapping[UUID, Mapping[str
         select(BillingRunPayer.run_id, BillingRunPayer.status, func.count())
         .where(BillingRunPayer.provider_id == ctx.provider.id, among(BillingRunPayer.run_id, run_ids))
         .group_by(BillingRunPayer.run_id, BillingRunPayer.status)
-    ).tuples()
+    )
     found: defaultdict[UUID, dict[str, int]] = defaultdict(dict)
     for run_id, status, number in rows:
         found[run_id][status] = number
