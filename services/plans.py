@@ -10,6 +10,7 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import insert, or_, select
+from sqlalchemy.dialects.postgresql import distinct_on
 
 from billing.periods import Interval
 from billing.plan_prices import PlanPrice, price_as_stored
@@ -230,7 +231,7 @@ def _views(ctx: Context, plans: Sequence[Plan]) -> list[PlanView]:
     newest = ctx.session.scalars(
         select(PlanVersion)
         .where(PlanVersion.provider_id == ctx.provider.id, among(PlanVersion.plan_id, [p.id for p in plans]))
-        .distinct(PlanVersion.plan_id)
+        .ext(distinct_on(PlanVersion.plan_id))
         .order_by(PlanVersion.plan_id, PlanVersion.number.desc())
     ).all()
     versions = {view.plan_id: view for view in version_views(ctx, newest)}

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import marshmallow as ma
+
 from api.schemas import Schema, fields
 from api.schemas.parsed import Parsed
 from billing.estimates import EVENTS_MOST, LINES_MOST, read_lines
@@ -81,7 +83,11 @@ class EstimateLine(Schema):
     amount = fields.MinorAmount(required=True)
     exact = fields.DecimalString(required=True)
     parts = fields.List(fields.Nested(EstimatePart), required=True)
-    quantity = fields.DecimalString(description="What the events came to.")
+    quantity = fields.DecimalString(description="What the events came to, where there were events.")
+
+    @ma.post_dump
+    def without_absent(self, data: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
+        return {name: value for name, value in data.items() if value is not None}
 
 
 class Estimate(Schema):
