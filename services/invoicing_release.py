@@ -1,0 +1,155 @@
+"""Taking a document back: a draft is discarded, an open invoice voided. Its spans may then be billed anew.
+
+What the document charged for the first time is released together with its claims, so that the next run proposes it
+again. What it gave back of earlier documents waits again for the next one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import and_, exists, insert, or_, select, update
+
+from billing.states import INVOICE
+from billing.states.invoice import CANCEL, DISCARD
+from core.errors import Conflict
+from core.ids import new_id
+from models.accounts import Account
+from models.billing import BilledSpan, Charge, Invoice, InvoiceLine
+from models.payments import PaymentAttempt
+from services import ledger, lookups, outbox
+from services.context import Context
+from services.invoicing_items import ORIGINALS
+from services.invoicing_view import invoice_json
+from services.sets import among
+
+RUNNING = ("created", "submitted", "requires_action", "unknown")
+
+
+def discard(ctx: Context, invoice_id: UUID) -> Invoice:
+    """Drop a draft: it never had a number.
+
+    Raises:
+        NotFound: there is no such invoice, or not for this caller.
+        IllegalTransition: it is no draft.
+    """
+    invoice = _locked(ctx, invoice_id)
+    invoice.status = INVOICE.apply(invoice.status, DISCARD)
+    _release(ctx, invoice)
+    _tell(ctx, "invoice.discarded", invoice)
+    return invoice
+
+
+def void(ctx: Context, invoice_id: UUID) -> Invoice:
+    """Take an open invoice back. It keeps its number; the books get the mirror of what it posted.
+
+    Raises:
+        NotFound: there is no such invoice, or not for this caller.
+        IllegalTransition: it is not open.
+        Conflict: `invoice_has_payments`, `payment_in_progress`, or `invoice_has_corrections`: a later document gives
+            back a part of this one, and has to be taken back first.
+    """
+    invoice = _locked(ctx, invoice_id)
+    after = INVOICE.apply(invoice.status, CANCEL)
+    _refuse_paid(ctx, invoice)
+    invoice.status, invoice.voided_at = after, ctx.now
+    _release(ctx, invoice)
+    ledger.reverse(ctx, "invoice.finalized", invoice.id, by="invoice.voided")
+    _tell(ctx, "invoice.voided", invoice)
+    return invoice
+
+
+def _locked(ctx: Context, invoice_id: UUID) -> Invoice:
+    """The invoice and its payer, locked in the order of billing runs: the payer first."""
+    seen = lookups.by_id(ctx, Invoice, "invoice", invoice_id, account=Invoice.account_id)
+    ctx.session.execute(
+        select(Account.id)
+        .where(Account.provider_id == ctx.provider.id, Account.id == seen.account_id)
+        .with_for_update(key_share=True)
+    )
+    return lookups.by_id(ctx, Invoice, "invoice", invoice_id, lock=True)
+
+
+def _refuse_paid(ctx: Context, invoice: Invoice) -> None:
+    if invoice.settled_amount:
+        raise Conflict("invoice_has_payments", "Money was allocated to this invoice: refund it first.")
+    trying = exists().where(
+        PaymentAttempt.provider_id == ctx.provider.id,
+        PaymentAttempt.invoice_id == invoice.id,
+        PaymentAttempt.status.in_(RUNNING),
+    )
+    if ctx.session.scalar(select(trying)):
+        raise Conflict("payment_in_progress", "A payment of this invoice is under way: wait for its result.")
+
+
+def _release(ctx: Context, invoice: Invoice) -> None:
+    ctx.session.flush()
+    charges = _charges_of(ctx, invoice)
+    originals = [charge for charge in charges if charge.kind in ORIGINALS]
+    claims = {charge.claim_id for charge in originals}
+    given_back = [charge for charge in charges if charge.kind not in ORIGINALS and charge.claim_id not in claims]
+    waiting = _corrections_waiting(ctx, invoice, claims)
+    for charge in (*charges, *waiting):
+        charge.released_at = ctx.now
+    ctx.session.flush()
+    if given_back:
+        ctx.session.execute(insert(Charge), [_again(ctx, charge) for charge in given_back])
+    ctx.session.execute(
+        update(BilledSpan)
+        .where(
+            BilledSpan.provider_id == ctx.provider.id,
+            among(BilledSpan.id, [claim for claim in claims if claim]),
+            BilledSpan.status == "held",
+        )
+        .values(status="released"),
+        execution_options={"synchronize_session": False},
+    )
+
+
+def _charges_of(ctx: Context, invoice: Invoice) -> Sequence[Charge]:
+    return ctx.session.scalars(
+        select(Charge)
+        .join(
+            InvoiceLine, and_(InvoiceLine.provider_id == Charge.provider_id, InvoiceLine.id == Charge.invoice_line_id)
+        )
+        .where(Charge.provider_id == ctx.provider.id, InvoiceLine.invoice_id == invoice.id)
+    ).all()
+
+
+def _corrections_waiting(ctx: Context, invoice: Invoice, claims: Collection[UUID | None]) -> Sequence[Charge]:
+    """Charges elsewhere that correct what this document charged: those that wait go with it.
+
+    Raises:
+        Conflict: `invoice_has_corrections`, when one is on another document.
+    """
+    found = ctx.session.execute(
+        select(Charge, InvoiceLine.invoice_id)
+        .outerjoin(
+            InvoiceLine, and_(InvoiceLine.provider_id == Charge.provider_id, InvoiceLine.id == Charge.invoice_line_id)
+        )
+        .where(
+            Charge.provider_id == ctx.provider.id,
+            among(Charge.claim_id, [claim for claim in claims if claim]),
+            Charge.released_at.is_(None),
+            or_(InvoiceLine.invoice_id.is_(None), InvoiceLine.invoice_id != invoice.id),
+        )
+    ).all()
+    if any(on is not None for _, on in found):
+        raise Conflict(
+            "invoice_has_corrections", "A later document gives back a part of this one: take that back first."
+        )
+    return [charge for charge, _ in found]
+
+
+def _again(ctx: Context, charge: Charge) -> dict[str, Any]:
+    """The same charge, waiting once more. What it corrects is still billed, so it is still due."""
+    facts = {column.key: getattr(charge, column.key) for column in Charge.__mapper__.column_attrs}
+    facts.pop("recorded_at")
+    return facts | {"id": new_id(), "invoice_line_id": None, "released_at": None, "created_at": ctx.now}
+
+
+def _tell(ctx: Context, event_type: str, invoice: Invoice) -> None:
+    ctx.session.flush()
+    outbox.emit(ctx, event_type, "invoice", invoice.id, invoice_json(invoice), account_id=invoice.account_id)
