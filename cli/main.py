@@ -10,6 +10,7 @@ import importlib
 import os
 import sys
 from collections.abc import Sequence
+from typing import TypeAlias
 
 from core.errors import Misconfigured, Refused
 
@@ -17,7 +18,8 @@ EXIT_REFUSED = 1
 EXIT_MISCONFIGURED = 2
 EXIT_INTERRUPTED = 130
 
-Commands = argparse._SubParsersAction  # argparse has no public name for it
+# argparse has no public name for it
+Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -88,7 +90,7 @@ def parser() -> argparse.ArgumentParser:
     return root
 
 
-def _plain(commands: Commands, name: str, run: str, meaning: str, example: str) -> argparse.ArgumentParser:  # type: ignore[type-arg]
+def _plain(commands: Commands, name: str, run: str, meaning: str, example: str) -> argparse.ArgumentParser:
     """One command, with its meaning and an example in its help."""
     command: argparse.ArgumentParser = commands.add_parser(
         name, help=meaning, description=meaning, epilog=f"Example: {example}"
@@ -97,18 +99,19 @@ def _plain(commands: Commands, name: str, run: str, meaning: str, example: str) 
     return command
 
 
-def _group(commands: Commands, name: str, meaning: str, example: str) -> Commands:  # type: ignore[type-arg]
+def _group(commands: Commands, name: str, meaning: str, example: str) -> Commands:
     group = commands.add_parser(name, help=meaning, description=meaning, epilog=f"Example: {example}")
-    return group.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    commands_of_group: Commands = group.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    return commands_of_group
 
 
-def _demo(commands: Commands) -> None:  # type: ignore[type-arg]
+def _demo(commands: Commands) -> None:
     meaning = "Tell the whole story on simulated PDUs: a month of power, invoices, payments, a suspension."
     demo = _plain(commands, "demo", "cli.demo:run", meaning, "busbar demo --once")
     demo.add_argument("--once", action="store_true", help="check each claim, then exit 0 or 1 instead of serving on")
 
 
-def _serve(commands: Commands) -> None:  # type: ignore[type-arg]
+def _serve(commands: Commands) -> None:
     serve = _plain(
         commands,
         "serve",
@@ -118,11 +121,13 @@ def _serve(commands: Commands) -> None:  # type: ignore[type-arg]
     )
     serve.add_argument("--host", default="127.0.0.1", help="address to listen on (default 127.0.0.1)")
     serve.add_argument("--port", type=port, default=8080, help="port to listen on; 0 picks a free one (default 8080)")
-    serve.add_argument("--workers", type=positive, default=None, help="web processes (default: one per core, two at least)")
+    serve.add_argument(
+        "--workers", type=positive, default=None, help="web processes (default: one per core, two at least)"
+    )
     serve.add_argument("--no-worker", action="store_true", help="do not start a worker; run `busbar worker` elsewhere")
 
 
-def _worker(commands: Commands) -> None:  # type: ignore[type-arg]
+def _worker(commands: Commands) -> None:
     worker = _plain(
         commands,
         "worker",
@@ -133,14 +138,16 @@ def _worker(commands: Commands) -> None:  # type: ignore[type-arg]
     worker.add_argument("--processes", type=positive, default=None, help="job processes (default 5)")
 
 
-def _migrate(commands: Commands) -> None:  # type: ignore[type-arg]
+def _migrate(commands: Commands) -> None:
     meaning = "Bring the database's schema to this version, or back."
     migrate = _plain(commands, "migrate", "cli.migrate:run", meaning, "busbar migrate")
     migrate.add_argument("--to", default="head", help="a revision; `base` takes everything back (default head)")
 
 
-def _provider(commands: Commands) -> None:  # type: ignore[type-arg]
-    group = _group(commands, "provider", "Make providers, the tenants of an installation.", "busbar provider create Acme")
+def _provider(commands: Commands) -> None:
+    group = _group(
+        commands, "provider", "Make providers, the tenants of an installation.", "busbar provider create Acme"
+    )
     create = _plain(
         group,
         "create",
@@ -156,8 +163,10 @@ def _provider(commands: Commands) -> None:  # type: ignore[type-arg]
     create.add_argument("--json", action="store_true", help="print one JSON object")
 
 
-def _apikey(commands: Commands) -> None:  # type: ignore[type-arg]
-    group = _group(commands, "apikey", "Make API keys.", "busbar apikey create --provider prov_01h… --scope invoices:read")
+def _apikey(commands: Commands) -> None:
+    group = _group(
+        commands, "apikey", "Make API keys.", "busbar apikey create --provider prov_01h… --scope invoices:read"
+    )
     create = _plain(
         group,
         "create",
@@ -171,21 +180,23 @@ def _apikey(commands: Commands) -> None:  # type: ignore[type-arg]
     create.add_argument("--json", action="store_true", help="print one JSON object")
 
 
-def _openapi(commands: Commands) -> None:  # type: ignore[type-arg]
+def _openapi(commands: Commands) -> None:
     meaning = "Print the OpenAPI description, write it to openapi/openapi.json, or compare that file with the routes."
     openapi = _plain(commands, "openapi", "cli.openapi:run", meaning, "busbar openapi --write")
     what = openapi.add_mutually_exclusive_group()
     what.add_argument("--write", action="store_true", help="write openapi/openapi.json")
-    what.add_argument("--check", action="store_true", help="exit 1 when openapi/openapi.json is not what the routes say")
+    what.add_argument(
+        "--check", action="store_true", help="exit 1 when openapi/openapi.json is not what the routes say"
+    )
 
 
-def _doctor(commands: Commands) -> None:  # type: ignore[type-arg]
+def _doctor(commands: Commands) -> None:
     meaning = "Look at everything Busbar stands on and say what to do about each finding."
     doctor = _plain(commands, "doctor", "cli.doctor:run", meaning, "busbar doctor --json")
     doctor.add_argument("--json", action="store_true", help="print one JSON object")
 
 
-def _secrets(commands: Commands) -> None:  # type: ignore[type-arg]
+def _secrets(commands: Commands) -> None:
     group = _group(commands, "secrets", "Look after the secrets of others.", "busbar secrets rotate")
     _plain(
         group,

@@ -1,0 +1,60 @@
+"""`busbar worker`: the processes that run jobs, and one that keeps the schedule or stands by."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from functools import partial
+
+from cli.children import Children
+from runtime import house as houses
+from runtime import logs, migrations
+from runtime.house import database_url, make_engine
+from runtime.settings import Settings, current
+
+
+def run(args: argparse.Namespace) -> int:
+    """Check that everything is there, then work until told to stop."""
+    settings = current()
+    logs.configure(settings)
+    prepare(settings)
+    from jobs import workers
+
+    lanes = workers.lanes(args.processes or workers.PROCESSES)
+    print(f"Working in {len(lanes)} processes, pid {os.getpid()}.", flush=True)
+    family = Children(each_round=partial(keep_embedded, settings))
+    for number, queues in enumerate(lanes):
+        family.add(f"{'-'.join(queues)}-{number}", partial(workers.work_on, queues))
+    family.add("schedule", workers.keep_schedule)
+    family.watch()
+    return 0
+
+
+def prepare(settings: Settings) -> None:
+    """Start what is embedded; bring an embedded database's schema to this version, refuse another's older one."""
+    from core.errors import Misconfigured
+
+    engine = make_engine(database_url(settings), 1)
+    try:
+        if settings.embedded_database:
+            migrations.upgrade(engine)
+        elif migrations.applied(engine) != migrations.head():
+            raise Misconfigured("The database's schema is not of this version: run `busbar migrate`.")
+    finally:
+        engine.dispose()
+    houses.queue_url(settings)
+    houses.make_kit(settings)
+
+
+def keep_embedded(settings: Settings) -> None:
+    """Start an embedded server again that was killed."""
+    from core.errors import Misconfigured
+
+    try:
+        database_url(settings)
+        houses.queue_url(settings)
+        houses.sandbox_gateway_url(settings)
+    except Misconfigured as error:
+        import logging
+
+        logging.getLogger(__name__).error("an embedded server does not start", extra={"reason": str(error)})
