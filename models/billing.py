@@ -263,7 +263,7 @@ class Invoice(Base, Tenant, Resource):
 
 
 class InvoiceLine(Base, Tenant, Recorded):
-    """A line of a document: one or more charges. Frozen with its document."""
+    """A line of a document: one or more charges. Frozen with its document, names of what it belongs to included."""
 
     __tablename__ = "invoice_line"
     __table_args__ = (
@@ -279,7 +279,10 @@ class InvoiceLine(Base, Tenant, Recorded):
     kind: Mapped[str]
     charge_code: Mapped[str]
     subscription_id: Mapped[UUID]
+    subscription_name: Mapped[str]
+    subscription_reference: Mapped[str]
     beneficiary_id: Mapped[UUID]
+    beneficiary_name: Mapped[str]
     description: Mapped[str]
     start_at: Mapped[Instant]
     end_at: Mapped[Instant]

@@ -16,12 +16,12 @@ from billing.lines import quality, unit_price
 from billing.states import INVOICE
 from billing.tax import TaxSubtotal, flat_rate
 from core.decimals import format_decimal
-from core.ids import new_id
+from core.ids import encode, new_id
 from core.money import Money
 from core.period import utc
 from models.accounts import Account
 from models.billing import Charge, Invoice, InvoiceLine
-from models.catalog import Price
+from models.catalog import Plan, Price
 from models.providers import Seller
 from models.subscriptions import Subscription
 from services import outbox
@@ -59,7 +59,9 @@ def _waiting(ctx: Context) -> Any:
             Seller.tax_rate,
             Seller.tax_name,
             Price.position,
+            Plan.name.label("plan_name"),
             Subscription.created_at.label("ordered_at"),
+            Subscription.external_id,
             Subscription.purchase_order,
             Subscription.cost_centre,
         )
@@ -67,6 +69,7 @@ def _waiting(ctx: Context) -> Any:
         .join(Seller, same(Seller, Charge.seller_id))
         .join(Price, same(Price, Charge.price_id))
         .join(Subscription, same(Subscription, Charge.subscription_id))
+        .join(Plan, same(Plan, Subscription.plan_id))
         .where(Charge.provider_id == ctx.provider.id, Charge.invoice_line_id.is_(None), Charge.released_at.is_(None))
     )
 
@@ -187,7 +190,10 @@ def _line(head: Mapping[str, Any], position: int, planned: Billable, row: Any) -
         "kind": charge.kind,
         "charge_code": charge.charge_code,
         "subscription_id": charge.subscription_id,
+        "subscription_name": row.plan_name,
+        "subscription_reference": row.external_id or encode("subscription", charge.subscription_id),
         "beneficiary_id": charge.beneficiary_id,
+        "beneficiary_name": row.beneficiary_name,
         "description": charge.description,
         "start_at": charge.start_at,
         "end_at": charge.end_at,

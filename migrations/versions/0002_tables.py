@@ -1657,7 +1657,10 @@ def create() -> None:
         sa.Column("kind", sa.Text(), nullable=False),
         sa.Column("charge_code", sa.Text(), nullable=False),
         sa.Column("subscription_id", sa.Uuid(), nullable=False),
+        sa.Column("subscription_name", sa.Text(), nullable=False),
+        sa.Column("subscription_reference", sa.Text(), nullable=False),
         sa.Column("beneficiary_id", sa.Uuid(), nullable=False),
+        sa.Column("beneficiary_name", sa.Text(), nullable=False),
         sa.Column("description", sa.Text(), nullable=False),
         sa.Column("start_at", sa.TIMESTAMP(timezone=True), nullable=False),
         sa.Column("end_at", sa.TIMESTAMP(timezone=True), nullable=False),
@@ -2305,9 +2308,7 @@ def create() -> None:
         sa.Column(
             "recorded_at", sa.TIMESTAMP(timezone=True), server_default=sa.text("clock_timestamp()"), nullable=False
         ),
-        sa.CheckConstraint(
-            "status IN ('created', 'submitted', 'succeeded', 'failed', 'unknown')", name=op.f("ck_refund_status")
-        ),
+        sa.CheckConstraint("status IN ('created', 'succeeded', 'failed', 'unknown')", name=op.f("ck_refund_status")),
         sa.CheckConstraint("amount > 0", name=op.f("ck_refund_amount")),
         sa.CheckConstraint("credit_amount BETWEEN 0 AND amount", name=op.f("ck_refund_credit_amount")),
         sa.ForeignKeyConstraint(
