@@ -39,16 +39,20 @@ class Figures:
 
     def money(self, minor: int) -> str:
         """With the currency's sign and its ISO 4217 decimals: `€1,234.50`, `¥1,235`, `KWD 1.500`."""
-        pattern = _with_places(self._currency_pattern(), exponent(self.currency))
-        major = Money(minor, self.currency).major
+        return self.exact_money(Money(minor, self.currency).major)
+
+    def exact_money(self, value: Decimal) -> str:
+        """An amount in major units with its sign, whole: at least the currency's decimals, more where it has more."""
+        places = max(exponent(self.currency), _places(value))
+        pattern = _with_places(self._currency_pattern(), min(places, _PLACES_MAX))
         with exact():
-            return format_currency(major, self.currency, pattern, locale=self.locale, currency_digits=False)
+            return _minus(format_currency(value, self.currency, pattern, locale=self.locale, currency_digits=False))
 
     def amount(self, minor: int) -> str:
         """Without the sign, for a column whose head names the currency."""
         pattern = _with_places(self.locale.decimal_formats[None].pattern, exponent(self.currency))
         with exact():
-            return format_decimal(Money(minor, self.currency).major, pattern, locale=self.locale)
+            return _minus(format_decimal(Money(minor, self.currency).major, pattern, locale=self.locale))
 
     def price(self, value: Decimal) -> str:
         """A unit price, whole: at least the currency's decimals, more where it has more."""
@@ -86,7 +90,7 @@ class Figures:
     def _number(self, value: Decimal, places: int) -> str:
         pattern = _with_places(self.locale.decimal_formats[None].pattern, min(places, _PLACES_MAX))
         with exact():
-            return format_decimal(value, pattern, locale=self.locale, decimal_quantization=False)
+            return _minus(format_decimal(value, pattern, locale=self.locale, decimal_quantization=False))
 
 
 def parse_locale(tag: str) -> Locale:
@@ -96,6 +100,11 @@ def parse_locale(tag: str) -> Locale:
     except (ValueError, UnknownLocaleError):
         return FALLBACK
     return FALLBACK if str(locale) == "en" else locale
+
+
+def _minus(text: str) -> str:
+    """With a true minus sign: a line never breaks between it and its number, as it may after a hyphen."""
+    return text.replace("-", "\N{MINUS SIGN}")
 
 
 def _places(value: Decimal) -> int:
