@@ -182,9 +182,9 @@ def _status(parsed: argparse.Namespace) -> int:
     spool = Spool(state.spool_file)
     try:
         print(f"spool     {spool.depth()} readings wait, {len(spool.parked())} were refused by the server")
-        for health in spool.devices():
-            how = f"failing {health.failures} times: {health.last_error}" if health.failures else "answers"
-            print(f"device    {health.name}: {how}, last read {health.last_ok_at or 'never'}")
+        for health in (h for h in spool.devices() if h.failures or h.last_ok_at):
+            how = f"failed {health.failures} times: {health.last_error}" if health.failures else "answers"
+            print(f"device    {health.name}: {how}; last read: {health.last_ok_at or 'never'}")
     finally:
         spool.close()
     return 0

@@ -10,9 +10,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from pyasn1.type.univ import Integer
-from pysnmp.error import PySnmpError
-from pysnmp.hlapi.v3arch.asyncio import (
+from pyasn1.type.univ import Integer  # type: ignore[import-untyped]
+from pysnmp.error import PySnmpError  # type: ignore[import-untyped]
+from pysnmp.hlapi.v3arch.asyncio import (  # type: ignore[import-untyped]
     CommunityData,
     ContextData,
     ObjectIdentity,
@@ -22,8 +22,8 @@ from pysnmp.hlapi.v3arch.asyncio import (
     bulk_cmd,
     get_cmd,
 )
-from pysnmp.proto.rfc1902 import ObjectIdentifier, OctetString
-from pysnmp.proto.rfc1905 import EndOfMibView, NoSuchInstance, NoSuchObject
+from pysnmp.proto.rfc1902 import ObjectIdentifier, OctetString  # type: ignore[import-untyped]
+from pysnmp.proto.rfc1905 import EndOfMibView, NoSuchInstance, NoSuchObject  # type: ignore[import-untyped]
 
 from agents.collecting import PollFailed
 from agents.profile import Raw
@@ -53,6 +53,7 @@ class SnmpTransport:
     def __init__(self) -> None:
         self._engine = SnmpEngine()
         self._targets: dict[Address, UdpTransportTarget] = {}
+        self._objects: dict[str, ObjectType] = {}
 
     async def get(self, address: Address, oids: list[str]) -> dict[str, Raw]:
         """The values of these objects; an absent one is left out.
@@ -89,7 +90,7 @@ class SnmpTransport:
                 target,
                 ContextData(),
                 *numbers,
-                *(ObjectType(ObjectIdentity(oid)) for oid in oids),
+                *map(self._object, oids),
                 lookupMib=False,
             )
         except PySnmpError as error:
@@ -102,6 +103,12 @@ class SnmpTransport:
         if status:
             raise PollFailed(f"error status {int(status)}")
         return [(str(name), _raw(value)) for name, value in bindings]
+
+    def _object(self, oid: str) -> ObjectType:
+        """Resolving a name is a quarter of a poll's work, and profiles name few: keep what is resolved."""
+        if oid not in self._objects:
+            self._objects[oid] = ObjectType(ObjectIdentity(oid))
+        return self._objects[oid]
 
     async def _target(self, address: Address) -> UdpTransportTarget:
         if address not in self._targets:

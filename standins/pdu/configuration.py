@@ -25,13 +25,14 @@ from __future__ import annotations
 
 import json
 import tomllib
+from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 from core.decimals import EXACT, parse_decimal
 from core.errors import Misconfigured, Refused
-from core.period import parse_instant
+from core.period import parse_instant, rfc3339
 from standins.pdu.device import Happening, Kind, Pdu
 from standins.pdu.load import WS_PER_KWH, Load
 
@@ -45,7 +46,7 @@ def load_file(path: Path) -> list[Pdu]:
     try:
         content = path.read_text()
         document = json.loads(content) if path.suffix == ".json" else tomllib.loads(content)
-        return [_pdu(item, document) for item in document["pdus"]]
+        return [parse_pdu(item, document.get("community", "public")) for item in document["pdus"]]
     except OSError as error:
         raise Misconfigured(f"cannot read {path}: {error.strerror}") from error
     except KeyError as error:
@@ -54,7 +55,12 @@ def load_file(path: Path) -> list[Pdu]:
         raise Misconfigured(f"{path}: {error}") from error
 
 
-def _pdu(item: dict[str, Any], document: dict[str, Any]) -> Pdu:
+def parse_pdu(item: dict[str, Any], community: str = "public") -> Pdu:
+    """One entry of `pdus`.
+
+    Raises:
+        KeyError, ValueError, TypeError, Refused: a member is missing, unknown or wrong.
+    """
     rest = dict(item)
     pdu = Pdu(
         name=rest.pop("name"),
@@ -62,7 +68,7 @@ def _pdu(item: dict[str, Any], document: dict[str, Any]) -> Pdu:
         since=parse_instant(rest.pop("since")),
         register_ws=_ws(rest.pop("register_kwh", "0")),
         load=Load(**rest.pop("load", {})),
-        community=rest.pop("community", document.get("community", "public")),
+        community=rest.pop("community", community),
         port=int(rest.pop("port", 0)),
         model=rest.pop("model", Pdu.model),
         firmware=rest.pop("firmware", Pdu.firmware),
@@ -71,6 +77,11 @@ def _pdu(item: dict[str, Any], document: dict[str, Any]) -> Pdu:
     )
     if rest:
         raise ValueError(f"{pdu.name} has unknown members: {', '.join(rest)}")
+    back = pdu.since
+    for happening in pdu.happenings:
+        if happening.at < back:
+            raise ValueError(f"{pdu.name}: nothing can happen at {rfc3339(happening.at)}, while it is out")
+        back = happening.at + timedelta(seconds=happening.outage_s)
     return pdu
 
 
