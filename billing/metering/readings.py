@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
+from typing import Any
 
 from core.decimals import EXACT, ROUNDING
+from core.period import parse_instant
 from core.quantity import quantize_quantity
 
 _PLACEHOLDER = re.compile(r"[Ff]+|0+|<.*>|-+|n/?a|none|null|unknown|not ?supported|not ?available", re.IGNORECASE)
@@ -69,6 +72,27 @@ class Reading:
     uptime_s: Decimal | None = None
     rate: Rate | None = None
 
+    @classmethod
+    def told(cls, at: datetime, value: Decimal, unit: str, evidence: Mapping[str, Any] | None) -> Reading:
+        """A reading with its evidence as JSON values: `serial`, `boots`, `uptime_s`, `reset_at`, `power_w`.
+
+        Power in watts is the rate of a register of watt-hours; beside any other register it says nothing.
+        """
+        told = evidence or {}
+        power, uptime, reset = told.get("power_w"), told.get("uptime_s"), told.get("reset_at")
+        return cls(
+            at,
+            value,
+            known_serial(told.get("serial")),
+            parse_instant(reset) if reset else None,
+            told.get("boots"),
+            Decimal(uptime) if uptime is not None else None,
+            Rate(Decimal(power), HOUR_S) if power is not None and unit == "Wh" else None,
+        )
+
+
+HOUR_S = Decimal(3600)
+
 
 @dataclass(frozen=True)
 class Head:
@@ -121,6 +145,22 @@ class Limits:
             return True
         most = EXACT.add(EXACT.multiply(self.rate.over(span), Decimal("1.1")), self.resolution)
         return quantity <= most
+
+    @classmethod
+    def rated(cls, unit: str, rating: Mapping[str, Any]) -> Limits:
+        """The limits of a register of watt-hours at a point with a rating, as JSON values.
+
+        `power_w`, or `current_a` of the breaker with `voltage_v` and `phases` (1); `resolution_wh` of the register.
+        """
+        resolution = Decimal(rating.get("resolution_wh", 0))
+        if unit != "Wh":
+            return NO_LIMITS
+        if "power_w" in rating:
+            return cls(Rate(Decimal(rating["power_w"]), HOUR_S), resolution)
+        if "current_a" in rating and "voltage_v" in rating:
+            power = EXACT.multiply(Decimal(rating["current_a"]), Decimal(rating["voltage_v"]))
+            return cls(Rate(EXACT.multiply(power, Decimal(rating.get("phases", 1))), HOUR_S), resolution)
+        return NO_LIMITS
 
 
 NO_LIMITS = Limits()

@@ -1,0 +1,82 @@
+"""Events: identity, event and hour in one statement, so that a repeat changes none of them."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy.orm import Session
+
+from stores.usage._sql import run
+from stores.usage.port import EventColumns
+
+# A month of the bulk table, made by its owner's function when the first row of it comes.
+PARTITIONS = "SELECT busbar_partition(%(bulk)s, m) FROM unnest(%(months)b::date[]) m"
+
+# Identities are claimed in the order of digests and hours in the order of their keys, so that two batches that meet
+# wait for each other in one direction only.
+APPEND = """
+WITH sent AS (
+  SELECT e.digest, e.content, (%(subscription_ids)b::uuid[])[e.s] AS subscription_id,
+         (%(meter_ids)b::uuid[])[e.m] AS meter_id, e.at, e.source, e.id, e.quantity::numeric(38, 12) AS quantity,
+         e.properties::jsonb AS properties
+  FROM unnest(%(digests)b::bytea[], %(contents)b::bytea[], %(subscriptions)b::int4[], %(meters)b::int4[],
+              %(at)b::timestamptz[], %(sources)b::text[], %(ids)b::text[], %(quantities)b::text[],
+              %(properties)b::text[])
+    AS e (digest, content, s, m, at, source, id, quantity, properties)
+), claimed AS (
+  INSERT INTO usage_event_identity (provider_id, digest, content)
+  SELECT %(provider)b, digest, content FROM sent ORDER BY digest
+  ON CONFLICT DO NOTHING RETURNING digest
+), fresh AS MATERIALIZED (
+  SELECT sent.* FROM sent JOIN claimed USING (digest)
+), stored AS (
+  INSERT INTO usage_event
+    (provider_id, subscription_id, meter_id, at, digest, source, event_id, quantity, properties, received_at)
+  SELECT %(provider)b, subscription_id, meter_id, at, digest, source, id, quantity, properties, %(received_at)b
+  FROM fresh
+), hours AS (
+  INSERT INTO event_hour AS h
+    (provider_id, subscription_id, meter_id, hour, quantity, count, minimum, maximum, known_at)
+  SELECT %(provider)b, subscription_id, meter_id, date_trunc('hour', at, 'UTC') AS hour,
+         sum(quantity), count(*), min(quantity), max(quantity), %(received_at)b
+  FROM fresh GROUP BY subscription_id, meter_id, hour ORDER BY subscription_id, meter_id, hour
+  ON CONFLICT (provider_id, subscription_id, meter_id, hour) DO UPDATE
+  SET quantity = h.quantity + excluded.quantity, count = h.count + excluded.count,
+      minimum = least(h.minimum, excluded.minimum), maximum = greatest(h.maximum, excluded.maximum),
+      known_at = greatest(h.known_at, excluded.known_at)
+)
+SELECT digest FROM sent EXCEPT ALL SELECT digest FROM claimed
+"""
+
+# The content as it is stored decides, not as it was written: "1.50" is "1.5", an external id is the id it stands for.
+SAME = """
+SELECT e.digest
+FROM unnest(%(digests)b::bytea[], %(contents)b::bytea[], %(subscriptions)b::int4[], %(meters)b::int4[],
+            %(at)b::timestamptz[], %(quantities)b::text[], %(properties)b::text[])
+  AS e (digest, content, s, m, at, quantity, properties)
+JOIN usage_event_identity i ON i.provider_id = %(provider)b AND i.digest = e.digest
+WHERE i.content = e.content OR EXISTS (
+  SELECT 1 FROM usage_event u
+  WHERE u.provider_id = %(provider)b AND u.subscription_id = (%(subscription_ids)b::uuid[])[e.s]
+    AND u.meter_id = (%(meter_ids)b::uuid[])[e.m] AND u.at = e.at AND u.digest = e.digest
+    AND u.quantity = e.quantity::numeric(38, 12) AND u.properties IS NOT DISTINCT FROM e.properties::jsonb)
+"""
+
+
+def make_months(session: Session, bulk: str, instants: list[datetime]) -> None:
+    """Make the partitions that rows at these instants (in UTC) need."""
+    months = {(i.year, i.month): i.date().replace(day=1) for i in instants}
+    run(session, PARTITIONS, {"bulk": bulk, "months": sorted(months.values())})
+
+
+def append(session: Session, provider_id: UUID, rows: EventColumns, received_at: datetime) -> set[bytes]:
+    """Store what is new; the digests that were known already come back."""
+    make_months(session, "usage_event", rows.at)
+    parameters = {**vars(rows), "provider": provider_id, "received_at": received_at}
+    return {digest for (digest,) in run(session, APPEND, parameters)}
+
+
+def same(session: Session, provider_id: UUID, rows: EventColumns) -> set[bytes]:
+    """The digests that are stored with this content; a statement of its own sees what others committed meanwhile."""
+    return {digest for (digest,) in run(session, SAME, {**vars(rows), "provider": provider_id})}

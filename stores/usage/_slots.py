@@ -1,0 +1,315 @@
+"""Slots of usage: whole hours from the rollups, what sticks out at the edges from intervals and events.
+
+A month of a register is some 740 rows however often it was polled. An interval that crosses the edge of a slot is cut
+there by `billing.metering.cuts`, the same function that cut it at hours, so slots that touch add up exactly.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy.orm import Session
+
+from billing.metering.cuts import HOUR, hour_of, part
+from billing.metering.intervals import Interval
+from billing.metering.quality import NONE, ZERO, Quality, Shares
+from billing.metering.slots import Part, Slot, SlotRequest
+from billing.metering.steps import Step
+from core.decimals import EXACT
+from core.period import Period
+from core.quantity import convertible, factor
+from stores.usage._sql import FOREVER, chunks, run
+
+FEEDS = """
+SELECT a.item_id, a.point_id, p.path, lower(a.span), upper(a.span), r.id, r.name, r.unit
+FROM assignment a
+JOIN point p ON p.provider_id = a.provider_id AND p.id = a.point_id
+JOIN register r ON r.provider_id = a.provider_id AND r.point_id = a.point_id AND r.kind = 'counter'
+WHERE a.provider_id = %(provider)b AND a.item_id = ANY(%(items)b::uuid[])
+ORDER BY a.item_id, p.path, a.point_id, lower(a.span), r.name
+"""
+METERS = "SELECT id, register FROM meter WHERE provider_id = %(provider)b AND id = ANY(%(meters)b::uuid[])"
+HOURS = """
+SELECT w.k, sum(h.measured), sum(h.interpolated), sum(h.estimated), sum(h.substituted), sum(h.invalid),
+       sum(h.intervals), max(h.known_at)
+FROM unnest(%(ks)b::int4[], %(registers)b::uuid[], %(h0)b::timestamptz[], %(h1)b::timestamptz[])
+  AS w (k, register_id, h0, h1)
+JOIN register_hour h ON h.provider_id = %(provider)b AND h.register_id = w.register_id
+  AND h.hour >= w.h0 AND h.hour < w.h1
+GROUP BY w.k
+"""
+# The interval that an edge lies in, and those that start between it and the next whole hour.
+EDGES = """
+SELECT w.k, i.start_at, i.end_at, i.start_value, i.quantity, i.quality, i.step, i.metered, i.known_at
+FROM unnest(%(ks)b::int4[], %(registers)b::uuid[], %(x0)b::timestamptz[], %(x1)b::timestamptz[])
+  AS w (k, register_id, x0, x1)
+CROSS JOIN LATERAL (
+  (SELECT * FROM interval i WHERE i.provider_id = %(provider)b AND i.register_id = w.register_id AND i.start_at <= w.x0
+   ORDER BY i.start_at DESC LIMIT 1)
+  UNION ALL
+  SELECT * FROM interval i WHERE i.provider_id = %(provider)b AND i.register_id = w.register_id
+    AND i.start_at > w.x0 AND i.start_at < w.x1) i
+WHERE i.end_at > w.x0
+"""
+EVENTS = """
+SELECT k, sum(quantity), sum(count)::int8, min(minimum), max(maximum), max(known_at) FROM (
+  SELECT w.k, h.quantity, h.count, h.minimum, h.maximum, h.known_at
+  FROM unnest(%(ks)b::int4[], %(subscriptions)b::uuid[], %(meters)b::uuid[], %(h0)b::timestamptz[],
+              %(h1)b::timestamptz[])
+    AS w (k, subscription_id, meter_id, h0, h1)
+  JOIN event_hour h ON h.provider_id = %(provider)b AND h.subscription_id = w.subscription_id
+    AND h.meter_id = w.meter_id AND h.hour >= w.h0 AND h.hour < w.h1
+  UNION ALL
+  SELECT w.k, e.quantity, 1, e.quantity, e.quantity, e.received_at
+  FROM unnest(%(eks)b::int4[], %(esubscriptions)b::uuid[], %(emeters)b::uuid[], %(x0)b::timestamptz[],
+              %(x1)b::timestamptz[])
+    AS w (k, subscription_id, meter_id, x0, x1)
+  JOIN usage_event e ON e.provider_id = %(provider)b AND e.subscription_id = w.subscription_id
+    AND e.meter_id = w.meter_id AND e.at >= w.x0 AND e.at < w.x1
+) parts GROUP BY k
+"""
+OUTERMOST = """
+SELECT w.k, f.quantity, l.quantity
+FROM unnest(%(ks)b::int4[], %(subscriptions)b::uuid[], %(meters)b::uuid[], %(a)b::timestamptz[], %(b)b::timestamptz[])
+  AS w (k, subscription_id, meter_id, a, b)
+CROSS JOIN LATERAL (
+  SELECT e.quantity FROM usage_event e WHERE e.provider_id = %(provider)b AND e.subscription_id = w.subscription_id
+    AND e.meter_id = w.meter_id AND e.at >= w.a AND e.at < w.b ORDER BY e.at, e.event_id LIMIT 1) f
+CROSS JOIN LATERAL (
+  SELECT e.quantity FROM usage_event e WHERE e.provider_id = %(provider)b AND e.subscription_id = w.subscription_id
+    AND e.meter_id = w.meter_id AND e.at >= w.a AND e.at < w.b ORDER BY e.at DESC, e.event_id DESC LIMIT 1) l
+"""
+
+
+@dataclass(frozen=True)
+class Feed:
+    """A register that counts for an item while its point is assigned. `scale` turns its unit into the request's."""
+
+    point_id: UUID
+    path: str
+    register_id: UUID
+    register: str
+    unit: str
+    start: datetime
+    end: datetime
+    scale: Decimal
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A stretch of one feed within one slot: what is asked of the tables."""
+
+    request: SlotRequest
+    slot: int
+    feed: Feed
+    period: Period
+
+
+@dataclass(frozen=True)
+class Found:
+    """What the tables said of a piece, in the register's unit."""
+
+    shares: Shares = NONE
+    intervals: int = 0
+    known_at: datetime | None = None
+
+    def __add__(self, other: Found) -> Found:
+        return Found(
+            self.shares + other.shares, self.intervals + other.intervals, latest(self.known_at, other.known_at)
+        )
+
+
+def latest(a: datetime | None, b: datetime | None) -> datetime | None:
+    """The later of two instants that may be missing."""
+    return max((x for x in (a, b) if x is not None), default=None)
+
+
+def whole_hours(period: Period) -> tuple[datetime, datetime]:
+    """The whole hours within a period, as (start, end); empty at the period's end where there are none."""
+    start, end = hour_of(period.start), hour_of(period.end)
+    if start < period.start:
+        start += HOUR
+    return (start, end) if start < end else (period.end, period.end)
+
+
+def feeds(session: Session, provider_id: UUID, requests: Sequence[SlotRequest]) -> dict[SlotRequest, list[Feed]]:
+    """The registers that count for each request, by the points assigned to its item."""
+    items = list({r.item_id for r in requests})
+    parameters = {"meters": list({r.meter_id for r in requests}), "provider": provider_id}
+    named: dict[Any, Any] = dict(run(session, METERS, parameters))
+    rows: dict[UUID, list[Sequence[Any]]] = defaultdict(list)
+    for item, *row in run(session, FEEDS, {"items": items, "provider": provider_id}):
+        rows[item].append(row)
+    return {
+        r: [_feed(row, r.unit) for row in _chosen(rows[r.item_id], r.unit, named.get(r.meter_id))] for r in requests
+    }
+
+
+MAIN_REGISTER = "active_energy"
+
+
+def _chosen(rows: Sequence[Sequence[Any]], unit: str, name: str | None) -> list[Sequence[Any]]:
+    """The rows whose register feeds a meter: the one it names; else, of those with its dimension, the main energy
+    register where a point has one (its phases would count twice), or all.
+    """
+    fitting = [row for row in rows if convertible(row[6], unit)]
+    if name is not None:
+        return [row for row in fitting if row[5] == name]
+    led = {row[0] for row in fitting if row[5] == MAIN_REGISTER}
+    return [row for row in fitting if row[5] == MAIN_REGISTER or row[0] not in led]
+
+
+def _feed(row: Sequence[Any], unit: str) -> Feed:
+    point, path, start, end, register, name, own = row
+    return Feed(point, path, register, name, own, start, end or FOREVER, factor(own, unit))
+
+
+def pieces(fed: Mapping[SlotRequest, Sequence[Feed]]) -> list[Piece]:
+    """Assignments cut into slots."""
+    found = []
+    for request, registers in fed.items():
+        for feed in registers:
+            for slot, period in enumerate(request.periods):
+                if feed.start < period.end and period.start < feed.end:
+                    inside = Period(max(feed.start, period.start), min(feed.end, period.end))
+                    found.append(Piece(request, slot, feed, inside))
+    return found
+
+
+def measure(session: Session, provider_id: UUID, wanted: Sequence[Piece]) -> list[Found]:
+    """What each piece holds, in the order given."""
+    found: list[Found] = []
+    for some in chunks(wanted):
+        hours = _hours(session, provider_id, some)
+        edges = _edges(session, provider_id, [k for k, piece in enumerate(some) if _has_edges(piece, hours[k])], some)
+        found += [_whole(piece, hours[k], edges.get(k, [])) for k, piece in enumerate(some)]
+    return found
+
+
+def _hours(session: Session, provider_id: UUID, some: Sequence[Piece]) -> list[Found]:
+    spans = [whole_hours(p.period) for p in some]
+    parameters = {
+        "ks": list(range(len(some))),
+        "registers": [p.feed.register_id for p in some],
+        "h0": [a for a, _ in spans],
+        "h1": [b for _, b in spans],
+        "provider": provider_id,
+    }
+    found = [Found()] * len(some)
+    for k, *shares, count, known_at in run(session, HOURS, parameters):
+        found[k] = Found(Shares(*shares), count, known_at)
+    return found
+
+
+def _has_edges(piece: Piece, hours: Found) -> bool:
+    """Whether intervals must be looked at: the piece is not made of whole hours, or of several with cut intervals."""
+    if whole_hours(piece.period) != (piece.period.start, piece.period.end):
+        return True
+    return hours.shares.interpolated != 0 and piece.period.end - piece.period.start > HOUR
+
+
+def _edges(
+    session: Session, provider_id: UUID, ks: Sequence[int], some: Sequence[Piece]
+) -> dict[int, list[tuple[Interval, datetime]]]:
+    found: dict[int, dict[datetime, tuple[Interval, datetime]]] = defaultdict(dict)
+    if not ks:
+        return {}
+    stretches = []
+    for k in ks:
+        period, (h0, h1) = some[k].period, whole_hours(some[k].period)
+        stretches += [(k, period.start, h0), (k, h1, period.end)]
+    parameters = {
+        "ks": [k for k, _, _ in stretches],
+        "registers": [some[k].feed.register_id for k, _, _ in stretches],
+        "x0": [a for _, a, _ in stretches],
+        "x1": [b for _, _, b in stretches],
+        "provider": provider_id,
+    }
+    for k, start, end, value, quantity, quality, step, metered, known_at in run(session, EDGES, parameters):
+        found[k][start] = Interval(start, end, value, quantity, Quality(quality), Step(step), metered), known_at
+    return {k: list(intervals.values()) for k, intervals in found.items()}
+
+
+def _whole(piece: Piece, hours: Found, edges: Iterable[tuple[Interval, datetime]]) -> Found:
+    """Hours and edges together. What was interpolated at hours is measured here, unless it sticks out of the piece."""
+    period, (h0, h1) = piece.period, whole_hours(piece.period)
+    if (h0, h1) == (period.start, period.end) and h1 - h0 <= HOUR:
+        return hours
+    total = Found(NONE, hours.intervals, hours.known_at)
+    cut = ZERO
+    for interval, known_at in edges:
+        outside = part(interval, period.start, h0) + part(interval, max(h0, h1), period.end)
+        within = part(interval, h0, h1) if h0 < h1 else NONE
+        sticks_out = interval.start < period.start or period.end < interval.end
+        if interval.quality is Quality.MEASURED:
+            cut = EXACT.add(cut, within.interpolated if sticks_out else ZERO)
+            outside = Shares(interpolated=outside.total) if sticks_out else Shares(measured=outside.total)
+        counted = 0 if h0 <= interval.start < h1 or interval.start >= period.end or interval.end <= period.start else 1
+        total += Found(outside, counted, known_at if outside != NONE else None)
+    joined = EXACT.subtract(hours.shares.interpolated, cut)
+    inner = replace(hours.shares, measured=EXACT.add(hours.shares.measured, joined), interpolated=cut)
+    return replace(total, shares=total.shares + inner)
+
+
+def event_slots(
+    session: Session, provider_id: UUID, requests: Sequence[SlotRequest]
+) -> dict[SlotRequest, list[tuple[Slot, datetime | None]]]:
+    """Every slot of every request as events fill it, with the latest arrival."""
+    flat = [(request, period) for request in requests for period in request.periods]
+    slots: list[tuple[Slot, datetime | None]] = [(Slot(period), None) for _, period in flat]
+    for base, some in zip(range(0, len(flat), 20_000), chunks(flat), strict=True):
+        for k, total, count, least, most, known_at in run(session, EVENTS, _event_parameters(provider_id, some)):
+            slot = slots[base + k][0]
+            filled = replace(slot, sum=total, count=count, min=least, max=most, quality=Shares(measured=total))
+            slots[base + k] = filled, known_at
+        for k, first, last in _outermost(session, provider_id, some):
+            slots[base + k] = replace(slots[base + k][0], first=first, last=last), slots[base + k][1]
+    found: dict[SlotRequest, list[tuple[Slot, datetime | None]]] = defaultdict(list)
+    for (request, _), slot_and_arrival in zip(flat, slots, strict=True):
+        found[request].append(slot_and_arrival)
+    return found
+
+
+def _event_parameters(provider_id: UUID, some: Sequence[tuple[SlotRequest, Period]]) -> dict[str, Any]:
+    hours = [whole_hours(period) for _, period in some]
+    edges = []
+    for k, ((_, period), (h0, h1)) in enumerate(zip(some, hours, strict=True)):
+        edges += [(k, a, b) for a, b in ((period.start, h0), (h1, period.end)) if a < b]
+    return {
+        "ks": list(range(len(some))),
+        "subscriptions": [r.subscription_id for r, _ in some],
+        "meters": [r.meter_id for r, _ in some],
+        "h0": [a for a, _ in hours],
+        "h1": [b for _, b in hours],
+        "eks": [k for k, _, _ in edges],
+        "esubscriptions": [some[k][0].subscription_id for k, _, _ in edges],
+        "emeters": [some[k][0].meter_id for k, _, _ in edges],
+        "x0": [a for _, a, _ in edges],
+        "x1": [b for _, _, b in edges],
+        "provider": provider_id,
+    }
+
+
+def _outermost(
+    session: Session, provider_id: UUID, some: Sequence[tuple[SlotRequest, Period]]
+) -> Iterable[tuple[int, Decimal, Decimal]]:
+    """First and last quantity of the slots whose aggregation asks for them."""
+    asked = [(k, r, p) for k, (r, p) in enumerate(some) if r.parts & {Part.FIRST, Part.LAST}]
+    if not asked:
+        return []
+    parameters = {
+        "ks": [k for k, _, _ in asked],
+        "subscriptions": [r.subscription_id for _, r, _ in asked],
+        "meters": [r.meter_id for _, r, _ in asked],
+        "a": [p.start for _, _, p in asked],
+        "b": [p.end for _, _, p in asked],
+        "provider": provider_id,
+    }
+    rows: Iterable[Any] = run(session, OUTERMOST, parameters).fetchall()
+    return rows

@@ -1,0 +1,43 @@
+"""Running a set-based statement in the caller's transaction.
+
+Parameters are bound in PostgreSQL's binary format (`%(name)b`): arrays of a thousand values then cost a third of a
+millisecond, and the driver prepares a statement once per connection. SQLAlchemy would bind them as text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import UTC, datetime
+from decimal import Decimal
+from itertools import islice
+from typing import Any, LiteralString, TypeVar
+
+from psycopg import Cursor
+from psycopg.rows import TupleRow
+from sqlalchemy.orm import Session
+
+T = TypeVar("T")
+FOREVER = datetime(9999, 12, 31, tzinfo=UTC)
+EVER = datetime(1, 1, 1, tzinfo=UTC)
+CHUNK = 20_000
+
+
+def run(session: Session, statement: LiteralString, parameters: dict[str, Any]) -> Cursor[TupleRow]:
+    """Execute in the session's transaction, after what the session has not yet written."""
+    session.flush()
+    connection: Any = session.connection().connection.driver_connection
+    cursor: Cursor[TupleRow] = connection.cursor()
+    cursor.execute(statement, parameters, prepare=True)
+    return cursor
+
+
+def chunks(rows: Iterable[T], size: int = CHUNK) -> Iterator[list[T]]:
+    """A few rows at a time, so that no statement's parameters grow without bound."""
+    rest = iter(rows)
+    while chunk := list(islice(rest, size)):
+        yield chunk
+
+
+def texts(values: Sequence[Decimal | None]) -> list[str | None]:
+    """Decimals as text: the fastest way into a numeric column, cast there."""
+    return [None if value is None else f"{value:f}" for value in values]

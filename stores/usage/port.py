@@ -1,0 +1,145 @@
+"""What every backend for usage does."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, Protocol
+from uuid import UUID
+
+from sqlalchemy.orm import Session
+
+from billing.metering.intervals import Epoch, Interval
+from billing.metering.late import Window
+from billing.metering.readings import Head
+from billing.metering.slots import SlotRequest, Usage
+
+
+@dataclass
+class EventColumns:
+    """Events to store, column by column: what a set costs least in. All lists have one entry per event.
+
+    `digests` identify an event (source and id), `contents` tell a repeat from a reuse; 16 bytes each. `subscriptions`
+    and `meters` point into `subscription_ids` and `meter_ids`, counted from 1. No digest is there twice.
+    """
+
+    subscription_ids: list[UUID]
+    meter_ids: list[UUID]
+    digests: list[bytes] = field(default_factory=list)
+    contents: list[bytes] = field(default_factory=list)
+    sources: list[str] = field(default_factory=list)
+    ids: list[str] = field(default_factory=list)
+    subscriptions: list[int] = field(default_factory=list)
+    meters: list[int] = field(default_factory=list)
+    at: list[datetime] = field(default_factory=list)
+    quantities: list[str] = field(default_factory=list)
+    properties: list[str | None] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class RegisterState:
+    """A register that is locked for metering."""
+
+    id: UUID
+    point_id: UUID
+    name: str
+    unit: str
+    kind: str
+    head: Head | None
+    rating: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class StoredReading:
+    """A reading and the register it belongs to; `evidence` is what the device said beside it, as JSON values."""
+
+    register_id: UUID
+    at: datetime
+    value: Decimal
+    evidence: Mapping[str, Any] | None
+
+
+@dataclass
+class Rewrite:
+    """What replaying a stretch of one register replaces.
+
+    Args:
+        after: start of the stretch: intervals that start here or later go, epochs that start later go.
+        until: its end; None when it runs to the end.
+        appends: nothing is stored after `after` yet, so nothing goes.
+    """
+
+    register_id: UUID
+    intervals: list[Interval]
+    epochs: list[Epoch]
+    evidence: Mapping[datetime, Mapping[str, Any]]
+    after: datetime | None
+    until: datetime | None
+    appends: bool
+    head: Head | None = None
+
+
+class UsageStore(Protocol):
+    """A backend. `session` is the transaction of the caller; what is written is there once that commits."""
+
+    @property
+    def name(self) -> str: ...
+
+    def append_events(
+        self, session: Session, provider_id: UUID, rows: EventColumns, received_at: datetime
+    ) -> set[bytes]:
+        """Store the events whose identity is new, with their hours. Returns the digests that were known already."""
+        ...
+
+    def same_events(self, session: Session, provider_id: UUID, rows: EventColumns) -> set[bytes]:
+        """Of events that were known, the digests that are stored with the same content."""
+        ...
+
+    def lock_registers(
+        self, session: Session, provider_id: UUID, wanted: Collection[tuple[UUID, str, str, str]]
+    ) -> dict[tuple[UUID, str], RegisterState]:
+        """The registers (point, name, unit, kind), made where they are missing and locked until the end."""
+        ...
+
+    def append_readings(
+        self, session: Session, provider_id: UUID, rows: Sequence[StoredReading], received_at: datetime
+    ) -> set[tuple[UUID, datetime]]:
+        """Store readings whose (register, at) is new, and return those. Their registers are locked."""
+        ...
+
+    def values_at(
+        self, session: Session, provider_id: UUID, keys: Collection[tuple[UUID, datetime]]
+    ) -> dict[tuple[UUID, datetime], Decimal]:
+        """What is stored at these (register, at)."""
+        ...
+
+    def epochs_at(self, session: Session, provider_id: UUID, keys: Mapping[UUID, datetime]) -> dict[UUID, Epoch]:
+        """The epoch that each register is in at an instant."""
+        ...
+
+    def windows(
+        self,
+        session: Session,
+        provider_id: UUID,
+        stretches: Mapping[UUID, tuple[datetime, datetime | None]],
+        units: Mapping[UUID, str],
+    ) -> dict[UUID, Window]:
+        """What replays of late readings need, by register: see `billing.metering.late`.
+
+        Args:
+            stretches: by register the earliest late reading and the latest, or None to run to the end.
+            units: of those registers.
+        """
+        ...
+
+    def rewrite(self, session: Session, provider_id: UUID, rewrites: Sequence[Rewrite], known_at: datetime) -> None:
+        """Put intervals, epochs and hours in place, and the registers' heads."""
+        ...
+
+    def slots_many(
+        self, session: Session, provider_id: UUID, requests: Iterable[SlotRequest], *, evidence: bool
+    ) -> dict[SlotRequest, Usage]:
+        """The usage of many items at once, in a fixed number of queries. Every request has an answer."""
+        ...
