@@ -28,7 +28,10 @@ from api.schemas import Problem
 from api.schemas.values import type_id_example, type_id_pattern
 from core.errors import Invalid
 from core.ids import new_id
-from runtime.house import House
+from runtime.house import House, make_engine
+from runtime.settings import Settings
+from services.cipher import Cipher
+from services.context import Kit
 
 VERSION = "1"
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._\-]{8,100}")
@@ -102,6 +105,13 @@ def create_app(home: House, *, queue_url: str | None = None) -> Flask:
     _around_requests(app, Gatekeeper(home), make_limiter(settings.requests_per_minute, queue_url))
     _routes(app, home)
     return app
+
+
+def app_to_describe() -> Flask:
+    """The app with its default settings and without a database: enough to describe it."""
+    settings = Settings()
+    keys = Cipher({"none": bytes(32)})
+    return create_app(House(settings, make_engine("postgresql://", 1), Kit(keys)))
 
 
 def _around_requests(app: Flask, gatekeeper: Gatekeeper, limiter: Limiter) -> None:

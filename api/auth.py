@@ -53,10 +53,6 @@ class Gatekeeper:
             self._kept[digest] = (monotonic() + KEEP_S, found)
         return found
 
-    def forget(self) -> None:
-        """Look everybody up again; after a revocation in this process."""
-        self._kept.clear()
-
 
 def _expired(credential: Credential) -> bool:
     return credential.expires_at is not None and credential.expires_at <= system_now()

@@ -18,6 +18,8 @@ from marshmallow import Schema as AnySchema
 
 from api.guards import Guard, guard_for
 from api.problems import TYPE
+from api.schemas.values import countries
+from core.money import CURRENCIES
 from services.credentials import NOUNS
 
 Document = dict[str, Any]
@@ -113,7 +115,8 @@ def document(app: Flask) -> Document:
         if operation is not None and guard is not None:
             _complete(app, path, method, operation, guard)
     _components(spec)
-    return spec
+    _share_refusals(spec)
+    return _named_lists(spec)
 
 
 def operations(app: Flask) -> Iterator[tuple[str, str, Guard | None]]:
@@ -256,8 +259,54 @@ def _operation_id(path: str, method: str) -> str:
     return "_".join([method, *words])
 
 
+def _share_refusals(spec: Document) -> None:
+    """Refusals that several operations give alike are written once."""
+    shared: dict[str, str] = {}
+    responses = spec["components"].setdefault("responses", {})
+    for operation in _each_operation(spec):
+        for status, answer in operation["responses"].items():
+            if int(status) < 400:
+                continue
+            text = json.dumps(answer, sort_keys=True)
+            if text not in shared:
+                count = sum(name.startswith(f"Refused{status}") for name in responses)
+                shared[text] = f"Refused{status}" + (f"_{count + 1}" if count else "")
+                responses[shared[text]] = answer
+            operation["responses"][status] = {"$ref": f"#/components/responses/{shared[text]}"}
+
+
+def _each_operation(spec: Document) -> Iterator[Document]:
+    for operations_of_path in spec["paths"].values():
+        yield from (operation for method, operation in operations_of_path.items() if method in METHODS)
+
+
+def _named_lists(spec: Document) -> Document:
+    """Long lists of codes are components of their own."""
+    named = {"Currency": sorted(CURRENCIES), "Country": sorted(countries())}
+
+    def walk(node: Any) -> Any:
+        if isinstance(node, list):
+            return [walk(inner) for inner in node]
+        if not isinstance(node, dict):
+            return node
+        for name, codes in named.items():
+            if node.get("enum") in (codes, [*codes, None]):
+                only = {"$ref": f"#/components/schemas/{name}"}
+                return {"anyOf": [only, {"type": "null"}]} if None in node["enum"] else only
+        return {key: walk(inner) for key, inner in node.items()}
+
+    walked: Document = walk(spec)
+    for name, standard, codes in (
+        ("Currency", "ISO 4217.", named["Currency"]),
+        ("Country", "ISO 3166-1 alpha-2.", named["Country"]),
+    ):
+        walked["components"]["schemas"][name] = {"type": "string", "description": standard, "enum": codes}
+    return walked
+
+
 def _components(spec: Document) -> None:
     components = spec.setdefault("components", {})
+    components["schemas"].pop("PaginationMetadata", None)
     components["parameters"] = PARAMETERS
     components["headers"] = HEADERS
     components.pop("responses", None)

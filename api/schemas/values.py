@@ -296,13 +296,12 @@ class Metadata(Dict):
 
     def __init__(self, **kwargs: Any) -> None:
         kwargs.setdefault("attribute", "meta")
-        super().__init__(keys=mf.String(), values=mf.Raw(), **kwargs)
+        super().__init__(keys=mf.String(), values=mf.Raw(metadata={"type": "string", "maxLength": 500}), **kwargs)
 
     def shown(self) -> dict[str, Any]:
         return {
             "description": "Your own notes, up to 50 keys of text. A change replaces them all.",
             "maxProperties": METADATA_KEYS_MAX,
-            "additionalProperties": {"type": "string", "maxLength": 500},
             "propertyNames": {"minLength": 1, "maxLength": 60},
             "examples": [{"contract": "2026-118"}],
         }

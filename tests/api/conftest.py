@@ -64,7 +64,7 @@ NewCaller = Callable[..., Caller]
 
 @pytest.fixture
 def new_caller(app: Flask, house: House, provider_id: UUID) -> NewCaller:
-    """Make a caller with a key: `new_caller(scopes=…, account_id=…, provider=…)`; by default one that may everything."""
+    """Make a caller with a key: `new_caller(scopes=…, account_id=…, provider=…)`; by default it may everything."""
 
     def make(
         scopes: Sequence[str] = credentials.SCOPES, account_id: UUID | None = None, provider: UUID | None = None
