@@ -43,28 +43,27 @@ class Proposed:
         return found
 
 
-def propose_for(
-    ctx: Context, payers: Collection[UUID], as_of: datetime, *, closed_by: datetime | None = None
-) -> Proposed:
+def propose_for(ctx: Context, payers: Collection[UUID], as_of: datetime, closed: datetime) -> Proposed:
     """What these payers are to be billed up to an instant, in a fixed number of queries.
 
     Args:
-        closed_by: usage of spans that end later is left out, since boundary readings may still be on their way; it is
-            proposed next time. None leaves nothing out.
+        closed: usage of spans that end later is left out, since boundary readings may still be on their way; it is
+            proposed next time.
     """
     contracts = invoicing_items.load(ctx, payers)
     needed = due_spans(contracts.items, as_of)
     used = slots_many(ctx.session, ctx.provider.id, needed) if needed else {}
     proposal = propose(contracts.items, used, as_of)
-    if closed_by is not None:
-        closed = tuple(c for c in proposal.charges if c.kind != USAGE or c.span.end <= closed_by)
-        proposal = Proposal(proposal.shrunk, closed, proposal.parked)
-    return Proposed(contracts, proposal)
+    charges = tuple(c for c in proposal.charges if c.kind != USAGE or c.span.end <= closed)
+    return Proposed(contracts, Proposal(proposal.shrunk, charges, proposal.parked))
 
 
-def closed_by(ctx: Context) -> datetime:
-    """Spans that ended by then are closed: their boundary readings had time to arrive."""
-    return ctx.now - timedelta(minutes=ctx.provider.settings.close_after_minutes)
+def closed_by(ctx: Context, as_of: datetime) -> datetime:
+    """Spans that ended by then are closed: their boundary readings had time to arrive.
+
+    Looking ahead (a dry run), every span that ends by `as_of` counts, as far as its usage is known.
+    """
+    return as_of if as_of > ctx.now else ctx.now - timedelta(minutes=ctx.provider.settings.close_after_minutes)
 
 
 def store(ctx: Context, proposed: Proposed) -> None:

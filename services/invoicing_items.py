@@ -61,18 +61,10 @@ class Contracts:
 
 def load(ctx: Context, payers: Collection[UUID]) -> Contracts:
     """The items of all accounts that these payers pay for, in four queries however many they are."""
-    return _load(ctx, among(Account.payer_id, payers))
-
-
-def load_subscription(ctx: Context, subscription_id: UUID) -> Contracts:
-    """The items of one subscription."""
-    return _load(ctx, Subscription.id == subscription_id)
-
-
-def _load(ctx: Context, condition: Any) -> Contracts:
-    rows = ctx.session.execute(_items(ctx).where(condition)).all()
-    terms = ctx.session.execute(_terms(ctx).where(condition)).all()
-    claims = ctx.session.execute(_claims(ctx).where(condition)).all()
+    paid_by = among(Account.payer_id, payers)
+    rows = ctx.session.execute(_items(ctx).where(paid_by)).all()
+    terms = ctx.session.execute(_terms(ctx).where(paid_by)).all()
+    claims = ctx.session.execute(_claims(ctx).where(paid_by)).all()
     prices = _prices(ctx, {t.price_id for t in terms} | {c.price_id for c in claims})
     terms_of, claims_of = _by_item(terms), _by_item(claims)
     currencies = {row.currency for row in rows}
@@ -85,6 +77,11 @@ def _load(ctx: Context, condition: Any) -> Contracts:
     owners = {row.item_id: Owner(row.subscription_id, row.account_id, row.payer_id, row.seller_id) for row in rows}
     facts = {key: PriceFacts(row.name, row.product_id) for key, row in prices.items()}
     return Contracts(items, owners, facts, {row.id: row.charge_id for row in claims})
+
+
+def price_terms(ctx: Context, price_id: UUID, currency: str) -> PriceTerms:
+    """One price as the engine sees it, in a currency."""
+    return _price_terms(_prices(ctx, [price_id])[price_id], currency)
 
 
 def _by_item(rows: Iterable[Any]) -> defaultdict[UUID, list[Any]]:

@@ -173,7 +173,7 @@ def _failure(ctx: Context, run: BillingRun, rows: Sequence[BillingRunPayer]) -> 
 
 def _bill(ctx: Context, run: BillingRun, rows: Sequence[BillingRunPayer]) -> None:
     bill_on = {row.payer_id: row.bill_on for row in rows}
-    proposed = invoicing_charges.propose_for(ctx, bill_on, run.as_of, closed_by=invoicing_charges.closed_by(ctx))
+    proposed = invoicing_charges.propose_for(ctx, bill_on, run.as_of, invoicing_charges.closed_by(ctx, run.as_of))
     invoicing_charges.store(ctx, proposed)
     negative = invoicing_documents.draft(ctx, run.id, bill_on, run.as_of, finalizes=run.finalizes)
     parked = proposed.parked_by_payer()

@@ -1,0 +1,83 @@
+"""Why a line's amount is what it is, from what was stored when it was billed; and how it would look today."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import and_, select
+
+from billing import rating
+from billing.explanation import explain, today
+from billing.items import USAGE
+from billing.metering.slots import SlotRequest
+from core.errors import NotFound, Refused
+from core.ids import encode
+from core.period import Period, rfc3339, utc
+from models.billing import Charge, Invoice, InvoiceLine
+from services import invoicing_items, lookups
+from services.context import Context
+from stores.usage import slots_many
+
+
+def explanation(ctx: Context, invoice_id: UUID, line_id: UUID) -> dict[str, Any]:
+    """Everything a line was computed from.
+
+    `today` is None unless the same functions, asked now, would come to something else.
+
+    Raises:
+        NotFound: there is no such invoice or line, or not for this caller.
+    """
+    invoice = lookups.by_id(ctx, Invoice, "invoice", invoice_id, account=Invoice.account_id)
+    row = ctx.session.execute(
+        select(InvoiceLine, Charge)
+        .join(Charge, and_(Charge.provider_id == InvoiceLine.provider_id, Charge.invoice_line_id == InvoiceLine.id))
+        .where(
+            InvoiceLine.provider_id == ctx.provider.id,
+            InvoiceLine.invoice_id == invoice.id,
+            InvoiceLine.id == line_id,
+        )
+    ).one_or_none()
+    if row is None:
+        raise NotFound("invoice_line", line_id)
+    line, charge = row
+    return {
+        "invoice": encode("invoice", invoice.id),
+        "line": encode("invoice_line", line.id),
+        "charge": encode("charge", charge.id),
+        "adjusts": encode("charge", charge.adjusts_id) if charge.adjusts_id else None,
+        "kind": charge.kind,
+        "charge_code": charge.charge_code,
+        "subscription": encode("subscription", charge.subscription_id),
+        "beneficiary": encode("account", charge.beneficiary_id),
+        "description": line.description,
+        "amount": charge.amount,
+        "currency": charge.currency,
+        "known_until": rfc3339(charge.known_until),
+        "billed_at": rfc3339(charge.created_at),
+        **explain(charge.inputs),
+        "today": _today(ctx, charge),
+    }
+
+
+def _today(ctx: Context, charge: Charge) -> Mapping[str, Any] | None:
+    """The charge rated again on what is known now; only metered amounts can come out differently."""
+    if charge.kind != USAGE:
+        return None
+    price = invoicing_items.price_terms(ctx, charge.price_id, charge.currency)
+    assert price.meter is not None  # a usage price has one, the database says
+    span = Period(utc(charge.start_at), utc(charge.end_at))
+    request = SlotRequest(
+        item_id=charge.item_id,
+        subscription_id=charge.subscription_id,
+        meter_id=price.meter.meter_id,
+        unit=price.meter.unit,
+        edges=(span.start, span.end),
+        parts=rating.aggregation(price.meter.aggregation).parts,
+    )
+    used = slots_many(ctx.session, ctx.provider.id, [request])[request]
+    try:
+        return today(charge.inputs, charge.amount, rating.rate_usage(price, span, used))
+    except Refused as refused:
+        return {"code": refused.code, "detail": refused.detail}

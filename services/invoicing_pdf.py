@@ -1,0 +1,202 @@
+"""The PDF of an invoice: drawn from what is frozen, kept under its hash, made when it is missing.
+
+Everything it shows is on the frozen invoice and its lines, so it is the same file whenever it is made.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from itertools import groupby
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import select, update
+
+from billing.bill_dates import due_on
+from billing.lines import quality_note
+from core.errors import Conflict
+from core.period import Period, utc
+from exports.document import (
+    DEFAULT_COLOUR,
+    BankDetails,
+    BeneficiaryGroup,
+    Buyer,
+    CardOnFile,
+    DocumentLine,
+    DocumentTax,
+    InvoiceDocument,
+    Logo,
+    PaymentInstructions,
+    Seller,
+    SubscriptionGroup,
+)
+from exports.invoice_pdf import PLUGIN as PDF
+from models.billing import Invoice, InvoiceLine
+from services import lookups
+from services.context import Context
+from services.sellers import address_lines
+from stores.blobs.postgresql import PLUGIN as BLOBS
+
+
+def pdf(ctx: Context, invoice_id: UUID) -> bytes:
+    """The PDF of an invoice, drawn now if it was not yet.
+
+    Raises:
+        NotFound: there is no such invoice, or not for this caller.
+        Conflict: `invoice_not_final`, for a draft and for one that was discarded.
+    """
+    invoice = lookups.by_id(ctx, Invoice, "invoice", invoice_id, account=Invoice.account_id)
+    stored = BLOBS.get(ctx.session, ctx.provider.id, invoice.pdf_blob) if invoice.pdf_blob else None
+    return stored.data if stored else _draw(ctx, invoice)
+
+
+def make_pdf(ctx: Context, invoice_id: UUID) -> None:
+    """Draw and keep the PDF of a final invoice that has none; the step after making it final."""
+    invoice = lookups.by_id(ctx, Invoice, "invoice", invoice_id)
+    if invoice.pdf_blob is None:
+        _draw(ctx, invoice)
+
+
+def _draw(ctx: Context, invoice: Invoice) -> bytes:
+    if invoice.finalized_at is None:
+        raise Conflict("invoice_not_final", "There is a PDF once the invoice is final.")
+    data = PDF.render(document(ctx, invoice))
+    key = BLOBS.put(ctx.session, ctx.provider.id, data, PDF.media_type)
+    ctx.session.execute(
+        update(Invoice)
+        .where(Invoice.provider_id == ctx.provider.id, Invoice.id == invoice.id, Invoice.pdf_blob.is_(None))
+        .values(pdf_blob=key),
+        execution_options={"synchronize_session": False},
+    )
+    return data
+
+
+def document(ctx: Context, invoice: Invoice) -> InvoiceDocument:
+    """A final invoice as the value that formats draw, as it was when it became final: nothing of it paid yet."""
+    lines = ctx.session.scalars(
+        select(InvoiceLine)
+        .where(InvoiceLine.provider_id == ctx.provider.id, InvoiceLine.invoice_id == invoice.id)
+        .order_by(InvoiceLine.position)
+    ).all()
+    seller, buyer = invoice.seller_snapshot, invoice.buyer_snapshot
+    instructions = invoice.payment_instructions
+    assert seller is not None  # every final invoice has them, the database says
+    assert buyer is not None
+    assert instructions is not None
+    assert invoice.issued_on is not None
+    assert invoice.due_at is not None
+    return InvoiceDocument(
+        seller=_seller(ctx, seller),
+        buyer=_buyer(buyer),
+        number=invoice.number,
+        issued_on=invoice.issued_on,
+        currency=invoice.currency,
+        groups=_groups(lines),
+        subtotal_amount=invoice.net_amount,
+        taxes=tuple(_tax(tax) for tax in invoice.taxes),
+        total_amount=invoice.total_amount,
+        due_amount=invoice.total_amount,
+        rounding_amount=invoice.rounding_amount,
+        due_on=due_on(invoice.due_at, buyer["time_zone"]),
+        supply=_supply(lines),
+        purchase_order=invoice.purchase_order or "",
+        cost_centre=buyer["cost_centre"] or "",
+        time_zone=buyer["time_zone"],
+        locale=buyer["locale"] or seller["locale"],
+        payment=_payment(instructions, seller),
+        notes=(seller["footer"],) if seller["footer"] else (),
+    )
+
+
+def _seller(ctx: Context, stored: Mapping[str, Any]) -> Seller:
+    logo = BLOBS.get(ctx.session, ctx.provider.id, bytes.fromhex(stored["logo"])) if stored["logo"] else None
+    return Seller(
+        name=stored["name"],
+        legal_name=stored["legal_name"],
+        address=address_lines(stored["address"]),
+        country=stored["country"],
+        tax_id=stored["tax_id"] or "",
+        email=stored["email"] or "",
+        website=stored["website"] or "",
+        colour=stored["brand_color"] or DEFAULT_COLOUR,
+        logo=Logo("svg", logo.data) if logo else None,
+        bank=_bank(stored["bank"], stored),
+    )
+
+
+def _bank(stored: Mapping[str, Any], seller: Mapping[str, Any]) -> BankDetails | None:
+    details = {name: value for name, value in stored.items() if value}
+    return BankDetails(**{"holder": seller["legal_name"], **details}) if details else None
+
+
+def _buyer(stored: Mapping[str, Any]) -> Buyer:
+    return Buyer(
+        name=stored["name"],
+        address=address_lines(stored["address"]),
+        country=stored["country"],
+        tax_id=stored["tax_id"] or "",
+        email=stored["email"] or "",
+        reference=stored["external_id"] or "",
+    )
+
+
+def _payment(stored: Mapping[str, Any], seller: Mapping[str, Any]) -> PaymentInstructions:
+    card = stored["card"]
+    return PaymentInstructions(
+        card=CardOnFile(card.get("brand", ""), card.get("last4", "")) if card else None,
+        bank=_bank(stored["bank"], seller),
+        reference=stored["reference"],
+    )
+
+
+def _tax(stored: Mapping[str, Any]) -> DocumentTax:
+    return DocumentTax(
+        stored["category"], Decimal(stored["rate"]), stored["net_amount"], stored["tax_amount"], stored["name"]
+    )
+
+
+def _supply(lines: Sequence[InvoiceLine]) -> Period | None:
+    spans = [span for span in map(_span, lines) if span]
+    return Period(min(s.start for s in spans), max(s.end for s in spans)) if spans else None
+
+
+def _span(line: InvoiceLine) -> Period | None:
+    return Period(utc(line.start_at), utc(line.end_at)) if line.start_at < line.end_at else None
+
+
+def _groups(lines: Sequence[InvoiceLine]) -> tuple[BeneficiaryGroup, ...]:
+    """The lines stand by beneficiary and subscription already."""
+    return tuple(
+        BeneficiaryGroup(name, _subscriptions(list(own)))
+        for (_, name), own in groupby(lines, key=lambda line: (line.beneficiary_id, line.beneficiary_name))
+    )
+
+
+def _subscriptions(lines: Sequence[InvoiceLine]) -> tuple[SubscriptionGroup, ...]:
+    return tuple(
+        SubscriptionGroup(name, tuple(map(_line, own)), reference=reference, detail=order or "")
+        for (_, name, reference, order), own in groupby(
+            lines,
+            key=lambda line: (
+                line.subscription_id,
+                line.subscription_name,
+                line.subscription_reference,
+                line.purchase_order,
+            ),
+        )
+    )
+
+
+def _line(line: InvoiceLine) -> DocumentLine:
+    return DocumentLine(
+        description=line.description,
+        charge_code=line.charge_code,
+        amount=line.amount,
+        span=None if line.kind == "one_off" else _span(line),
+        quantity=line.quantity if line.unit or line.quantity != 1 else None,
+        unit=line.unit or "",
+        unit_price=line.unit_price,
+        exact=line.exact,
+        quality_note=quality_note(line.quality),
+    )

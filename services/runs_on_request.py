@@ -1,0 +1,190 @@
+"""Billing runs that somebody asks for, and what can be asked of any run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import select
+
+from billing.periods import local_date
+from core.errors import Invalid
+from models.accounts import Account
+from models.billing import BillingRun, BillingRunPayer, Invoice, InvoiceLine
+from services import lookups, runs
+from services.context import Context, visible
+from services.paging import Slice, Window, in_order, newest_first
+
+# A run of a few payers is done while the caller waits; a dry run always is, so it has a limit.
+AT_ONCE_MOST = 25
+DRY_MOST = 200
+
+
+@dataclass(frozen=True)
+class RunView:
+    """A run with how far it has come: payers by state."""
+
+    run: BillingRun
+    pending: int
+    billed: int
+    parked: int
+
+
+@dataclass(frozen=True)
+class DryDocument:
+    """An invoice that would be made, with its lines in order."""
+
+    invoice: Invoice
+    lines: Sequence[InvoiceLine]
+
+
+@dataclass(frozen=True)
+class DryRun:
+    """What a run would do. Nothing of it is stored."""
+
+    as_of: datetime
+    documents: Sequence[DryDocument]
+    payers: Sequence[BillingRunPayer]
+
+
+def create(
+    ctx: Context,
+    *,
+    as_of: datetime | None = None,
+    accounts: Sequence[str] | None = None,
+    finalize: bool | None = None,
+) -> RunView:
+    """Bill everything that is due up to an instant. Billing also runs by itself: this is for what cannot wait.
+
+    Args:
+        as_of: now by default.
+        accounts: whose payers are billed, by id or external id; all that the caller may see by default.
+        finalize: whether the drafts become final by themselves; by default as the provider has set it.
+
+    Raises:
+        Invalid: `as_of_in_future`. UnknownReference: `account_unknown`.
+    """
+    until = as_of or ctx.now
+    if until > ctx.now:
+        raise Invalid("as_of_in_future", "Only a dry run looks ahead.", "/as_of")
+    finalizes = not ctx.provider.settings.draft_review if finalize is None else finalize
+    run = runs.make(ctx, until, runs.REQUEST, _payers(ctx, until, accounts), finalizes=finalizes)
+    if len(_payers_of(ctx, run.id)) <= AT_ONCE_MOST:
+        _work(ctx, run.id)
+        ctx.session.refresh(run)
+    return view(ctx, run)
+
+
+def dry_run(ctx: Context, *, as_of: datetime | None = None, accounts: Sequence[str] | None = None) -> DryRun:
+    """What `create` would bill, by doing it and taking it back: the same functions, nothing stored.
+
+    Args:
+        as_of: may lie ahead; then it is what would be billed if nothing more happened until then.
+
+    Raises:
+        Invalid: `too_many_accounts`. UnknownReference: `account_unknown`.
+    """
+    until = as_of or ctx.now
+    payers = _payers(ctx, until, accounts)
+    if len(payers) > DRY_MOST:
+        raise Invalid("too_many_accounts", f"A dry run is for {DRY_MOST} payers at most: name accounts.", "/accounts")
+    hints = list(ctx.hints)
+    with ctx.session.begin_nested() as attempt:
+        run = runs.make(ctx, until, runs.REQUEST, payers, finalizes=False)
+        _bill_all(ctx, run.id)
+        found = DryRun(until, _documents(ctx, run.id), _payers_of(ctx, run.id))
+        ctx.session.expunge_all()
+        attempt.rollback()
+    ctx.hints[:] = hints
+    return found
+
+
+def _work(ctx: Context, run_id: UUID) -> None:
+    _bill_all(ctx, run_id)
+    while runs.finish(ctx, run_id):
+        pass
+
+
+def _bill_all(ctx: Context, run_id: UUID) -> None:
+    while payers := runs.claim(ctx, run_id):
+        runs.bill(ctx, run_id, payers)
+
+
+def _payers(ctx: Context, as_of: datetime, accounts: Sequence[str] | None) -> list[tuple[UUID, date]]:
+    """The payers of these accounts with the date that it is for each; all that may be seen when none are named."""
+    own = select(Account.id, Account.time_zone).where(
+        Account.provider_id == ctx.provider.id, Account.payer_id == Account.id, visible(ctx, Account.id)
+    )
+    if accounts is not None:
+        named = [
+            lookups.by_reference(ctx, Account, "account", reference, pointer=f"/accounts/{i}", account=Account.id)
+            for i, reference in enumerate(accounts)
+        ]
+        own = own.where(Account.id.in_({account.payer_id for account in named}))
+    return [(row.id, local_date(as_of, row.time_zone)) for row in ctx.session.execute(own.order_by(Account.id))]
+
+
+def _payers_of(ctx: Context, run_id: UUID) -> Sequence[BillingRunPayer]:
+    return ctx.session.scalars(
+        select(BillingRunPayer)
+        .where(BillingRunPayer.provider_id == ctx.provider.id, BillingRunPayer.run_id == run_id)
+        .order_by(BillingRunPayer.payer_id)
+        .execution_options(populate_existing=True)
+    ).all()
+
+
+def _documents(ctx: Context, run_id: UUID) -> list[DryDocument]:
+    invoices = ctx.session.scalars(
+        select(Invoice)
+        .where(Invoice.provider_id == ctx.provider.id, Invoice.run_id == run_id)
+        .order_by(Invoice.account_id, Invoice.currency, Invoice.id)
+    ).all()
+    lines = ctx.session.scalars(
+        select(InvoiceLine)
+        .where(
+            InvoiceLine.provider_id == ctx.provider.id,
+            InvoiceLine.invoice_id.in_([invoice.id for invoice in invoices]),
+        )
+        .order_by(InvoiceLine.position)
+    ).all()
+    return [DryDocument(invoice, [line for line in lines if line.invoice_id == invoice.id]) for invoice in invoices]
+
+
+def get(ctx: Context, run_id: UUID) -> RunView:
+    """One run with how far it has come."""
+    return view(ctx, lookups.by_id(ctx, BillingRun, "billing_run", run_id))
+
+
+def list_runs(ctx: Context, window: Window, *, status: str | None = None) -> Slice[RunView]:
+    """Runs, newest first."""
+    statement = select(BillingRun).where(BillingRun.provider_id == ctx.provider.id)
+    if status is not None:
+        statement = statement.where(BillingRun.status == status)
+    page = newest_first(ctx, statement, BillingRun.id, window)
+    counted = runs.counts(ctx, [run.id for run in page.rows])
+    return page.map(lambda run: _view(run, counted.get(run.id, {})))
+
+
+def payers(ctx: Context, run_id: UUID, window: Window, *, status: str | None = None) -> Slice[BillingRunPayer]:
+    """The payers of a run that the caller may see, in the order of ids: what became of each, and why one is parked."""
+    run = lookups.by_id(ctx, BillingRun, "billing_run", run_id)
+    statement = select(BillingRunPayer).where(
+        BillingRunPayer.provider_id == ctx.provider.id,
+        BillingRunPayer.run_id == run.id,
+        visible(ctx, BillingRunPayer.payer_id),
+    )
+    if status is not None:
+        statement = statement.where(BillingRunPayer.status == status)
+    return in_order(ctx, statement, (BillingRunPayer.payer_id,), window)
+
+
+def view(ctx: Context, run: BillingRun) -> RunView:
+    """A run with its counts."""
+    return _view(run, runs.counts(ctx, [run.id]).get(run.id, {}))
+
+
+def _view(run: BillingRun, counted: Any) -> RunView:
+    return RunView(run, counted.get("pending", 0), counted.get("done", 0), counted.get("parked", 0))
