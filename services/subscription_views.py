@@ -1,0 +1,241 @@
+"""A subscription as it is shown and told of: its items with what is in force, and the open provisioning request."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import and_, select
+
+from billing.terms import TermRow, fold
+from core.decimals import format_decimal
+from core.ids import encode
+from core.period import rfc3339, utc
+from models.catalog import PlanVersion, Price
+from models.subscriptions import ProvisioningRequest, Subscription, SubscriptionItem, SubscriptionItemTerm
+from services.context import Context
+from services.sets import among
+
+
+@dataclass(frozen=True)
+class ItemView:
+    """A charge of a subscription. `quantity` and `price_id` are those in force, or those ordered before the start;
+    after its end an item shows what was in force last.
+    """
+
+    id: UUID
+    charge_code: str
+    name: str
+    kind: str
+    price_id: UUID
+    quantity: Decimal
+    ended: bool = False
+
+
+@dataclass(frozen=True)
+class RequestView:
+    """What a provisioning system was asked and has not answered; `id` is that of the event that asked."""
+
+    id: UUID
+    kind: str
+    asked_at: datetime
+    answer: Mapping[str, Any] | None
+
+
+@dataclass(frozen=True)
+class SubscriptionView:
+    """A subscription as the API shows it."""
+
+    id: UUID
+    external_id: str | None
+    meta: Mapping[str, Any]
+    created_at: datetime
+    account_id: UUID
+    plan_id: UUID
+    plan_version_id: UUID
+    version: int
+    status: str
+    currency: str
+    time_zone: str
+    anchor: str
+    start_on: str
+    start_at: datetime | None
+    ended_at: datetime | None
+    reference: str | None
+    purchase_order: str | None
+    cost_centre: str | None
+    items: Sequence[ItemView]
+    request: RequestView | None
+
+    @property
+    def start(self) -> Mapping[str, Any]:
+        """How it was ordered to start."""
+        return {"on": "provisioned"} if self.start_on == "provisioned" else {"at": self.start_at}
+
+    @property
+    def quantities(self) -> Mapping[str, Decimal]:
+        """By charge code, of what is ordered by quantity."""
+        return {item.charge_code: item.quantity for item in self.items if item.kind != "usage"}
+
+
+def view(ctx: Context, subscription: Subscription) -> SubscriptionView:
+    """One subscription."""
+    return views(ctx, [subscription])[0]
+
+
+def views(ctx: Context, subscriptions: Sequence[Subscription]) -> list[SubscriptionView]:
+    """Subscriptions, in four queries however many."""
+    ids = [s.id for s in subscriptions]
+    items = _items(ctx, ids, {s.id: s.quantities for s in subscriptions})
+    numbers = dict(
+        ctx.session.execute(
+            select(PlanVersion.id, PlanVersion.number).where(
+                PlanVersion.provider_id == ctx.provider.id,
+                among(PlanVersion.id, {s.plan_version_id for s in subscriptions}),
+            )
+        )
+        .tuples()
+        .all()
+    )
+    requests = _open_requests(ctx, ids)
+    return [_view(s, numbers[s.plan_version_id], items[s.id], requests.get(s.id)) for s in subscriptions]
+
+
+def _view(s: Subscription, number: int, items: Sequence[ItemView], request: RequestView | None) -> SubscriptionView:
+    return SubscriptionView(
+        id=s.id,
+        external_id=s.external_id,
+        meta=s.meta or {},
+        created_at=s.created_at,
+        account_id=s.account_id,
+        plan_id=s.plan_id,
+        plan_version_id=s.plan_version_id,
+        version=number,
+        status=s.status,
+        currency=s.currency,
+        time_zone=s.time_zone,
+        anchor=s.anchor,
+        start_on=s.start_on,
+        start_at=s.start_at,
+        ended_at=s.ended_at,
+        reference=s.reference,
+        purchase_order=s.purchase_order,
+        cost_centre=s.cost_centre,
+        items=items,
+        request=request,
+    )
+
+
+def _items(
+    ctx: Context, ids: Sequence[UUID], ordered: Mapping[UUID, Mapping[str, str]]
+) -> defaultdict[UUID, list[ItemView]]:
+    """The items of subscriptions, in the order of their price lists; two queries."""
+    item, price = SubscriptionItem, Price
+    rows = ctx.session.execute(
+        select(item.id, item.subscription_id, item.charge_code, price.name, price.kind, price.id.label("price_id"))
+        .join(Subscription, and_(Subscription.provider_id == item.provider_id, Subscription.id == item.subscription_id))
+        .join(
+            price,
+            and_(
+                price.provider_id == item.provider_id,
+                price.plan_version_id == Subscription.plan_version_id,
+                price.charge_code == item.charge_code,
+            ),
+        )
+        .where(item.provider_id == ctx.provider.id, among(item.subscription_id, ids))
+        .order_by(price.position)
+    ).all()
+    timelines = _timelines(ctx, [row.id for row in rows])
+    found: defaultdict[UUID, list[ItemView]] = defaultdict(list)
+    for row in rows:
+        quantity, price_id = Decimal(ordered[row.subscription_id].get(row.charge_code, "0")), row.price_id
+        past = [t for t in fold(timelines[row.id]) if t.start <= ctx.now]
+        if past:
+            quantity, price_id = past[-1].quantity, past[-1].price_id
+        ended = bool(past) and past[-1].end is not None and past[-1].end <= ctx.now
+        found[row.subscription_id].append(
+            ItemView(row.id, row.charge_code, row.name, row.kind, price_id, quantity, ended)
+        )
+    return found
+
+
+def _timelines(ctx: Context, items: Sequence[UUID]) -> defaultdict[UUID, list[TermRow]]:
+    term = SubscriptionItemTerm
+    rows = ctx.session.execute(
+        select(term.id, term.item_id, term.from_at, term.price_id, term.quantity, term.ended, term.recorded_at).where(
+            term.provider_id == ctx.provider.id, among(term.item_id, items)
+        )
+    )
+    found: defaultdict[UUID, list[TermRow]] = defaultdict(list)
+    for row in rows:
+        found[row.item_id].append(
+            TermRow(utc(row.from_at), row.price_id, row.quantity, row.ended, row.recorded_at, row.id.hex)
+        )
+    return found
+
+
+def _open_requests(ctx: Context, ids: Sequence[UUID]) -> dict[UUID, RequestView]:
+    asked = ProvisioningRequest
+    rows = ctx.session.scalars(
+        select(asked).where(
+            asked.provider_id == ctx.provider.id, among(asked.subscription_id, ids), asked.status == "open"
+        )
+    )
+    return {row.subscription_id: RequestView(row.id, row.kind, row.asked_at, row.answer) for row in rows}
+
+
+def facts(shown: SubscriptionView) -> dict[str, Any]:
+    """What events tell of a subscription: the object as the API shows it."""
+    start = {"on": "provisioned"} if shown.start_on == "provisioned" else {"at": _instant(shown.start_at)}
+    return {
+        "id": encode("subscription", shown.id),
+        "external_id": shown.external_id,
+        "metadata": dict(shown.meta),
+        "created_at": rfc3339(shown.created_at),
+        "account": encode("account", shown.account_id),
+        "plan": encode("plan", shown.plan_id),
+        "plan_version": encode("plan_version", shown.plan_version_id),
+        "version": shown.version,
+        "status": shown.status,
+        "currency": shown.currency,
+        "time_zone": shown.time_zone,
+        "anchor": shown.anchor,
+        "start": start,
+        "started_at": _instant(shown.start_at) if shown.status != "pending" else None,
+        "ended_at": _instant(shown.ended_at),
+        "reference": shown.reference,
+        "purchase_order": shown.purchase_order,
+        "cost_centre": shown.cost_centre,
+        "quantities": {code: format_decimal(quantity) for code, quantity in shown.quantities.items()},
+        "items": [
+            {
+                "id": encode("subscription_item", item.id),
+                "charge_code": item.charge_code,
+                "name": item.name,
+                "kind": item.kind,
+                "quantity": format_decimal(item.quantity),
+            }
+            for item in shown.items
+        ],
+        "provisioning": _request(shown.request),
+    }
+
+
+def _request(request: RequestView | None) -> dict[str, Any] | None:
+    if request is None:
+        return None
+    return {
+        "request": encode("event", request.id),
+        "kind": request.kind,
+        "asked_at": rfc3339(request.asked_at),
+        "answer": dict(request.answer) if request.answer is not None else None,
+    }
+
+
+def _instant(value: datetime | None) -> str | None:
+    return rfc3339(value) if value is not None else None

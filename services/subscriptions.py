@@ -1,0 +1,320 @@
+"""Subscriptions: an account's contract on a plan version, from the order to its end.
+
+What an order or a change asks of provisioning systems is added a floor above, in `services.provisioning`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import insert, select
+
+from billing.items import ONE_OFF, RECURRING, USAGE
+from billing.states.subscription import CANCEL, PENDING, RESUME, START, SUBSCRIPTION, SUSPEND
+from core.decimals import format_decimal
+from core.errors import FieldError, Invalid
+from core.ids import new_id
+from models.accounts import Account
+from models.catalog import Plan, Price
+from models.subscriptions import Subscription, SubscriptionItem, SubscriptionItemTerm
+from services import outbox, plans
+from services.context import Context, visible
+from services.lookups import by_id, by_reference
+from services.paging import Slice, Window, newest_first
+from services.plans import VersionView
+from services.subscription_views import SubscriptionView, facts, view, views
+
+YEARS = timedelta(days=365)
+START_LEAST, START_MOST = 5 * YEARS, 10 * YEARS
+AT, PROVISIONED = "at", "provisioned"
+
+
+@dataclass(frozen=True)
+class Order:
+    """An order as it comes in; `account` and `plan` are references.
+
+    Args:
+        start_at: when it starts; None starts it when the service is provisioned.
+        currency: None takes the account's.
+        quantities: by charge code; what is not named is 1.
+    """
+
+    account: str
+    plan: str
+    start_at: datetime | None
+    anchor: str = "calendar"
+    currency: str | None = None
+    quantities: Mapping[str, Decimal] = field(default_factory=dict)
+    reference: str | None = None
+    purchase_order: str | None = None
+    cost_centre: str | None = None
+    external_id: str | None = None
+    meta: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class CheckedOrder:
+    """An order whose references exist and whose members fit together."""
+
+    order: Order
+    account: Account
+    version: VersionView
+    currency: str
+    quantities: Mapping[str, Decimal]
+    time_zone: str
+
+
+def check(ctx: Context, order: Order) -> CheckedOrder:
+    """Find what an order names, and see that it can be billed.
+
+    Raises:
+        UnknownReference: `account_unknown`, `plan_unknown`.
+        Invalid: `plan_not_offered`, `currency_not_offered`, `charge_code_unknown`, `quantity_negative`,
+            `quantity_not_allowed`, `start_out_of_range`.
+    """
+    account = by_reference(ctx, Account, "account", order.account, pointer="/account", account=Account.id)
+    plan = by_reference(ctx, Plan, "plan", order.plan, pointer="/plan")
+    version = plans.version_at(ctx, plan.id, ctx.now)
+    if version is None:
+        raise Invalid("plan_not_offered", "No version of this plan is offered yet.", "/plan")
+    currency = order.currency or account.currency
+    if currency not in version.currencies:
+        known = ", ".join(sorted(version.currencies))
+        raise Invalid("currency_not_offered", f"This plan is offered in {known}.", "/currency")
+    if order.start_at is not None and not ctx.now - START_LEAST <= order.start_at <= ctx.now + START_MOST:
+        raise Invalid("start_out_of_range", "A start lies within five years back and ten years on.", "/start/at")
+    kinds = {price.charge_code: price.kind for price in version.prices}
+    check_quantities(kinds, order.quantities)
+    quantities = {code: order.quantities.get(code, default_quantity(kind)) for code, kind in kinds.items()}
+    return CheckedOrder(order, account, version, currency, quantities, payer_zone(ctx, account))
+
+
+def check_quantities(kinds: Mapping[str, str], quantities: Mapping[str, Decimal]) -> None:
+    """See that quantities are for charges that have one; everything wrong is told at once."""
+    errors = []
+    for code, quantity in quantities.items():
+        pointer = f"/quantities/{code.replace('~', '~0').replace('/', '~1')}"
+        if code not in kinds:
+            known = ", ".join(kinds)
+            errors.append(FieldError(pointer, "charge_code_unknown", f"This plan has the charge codes {known}."))
+        elif kinds[code] == USAGE:
+            errors.append(FieldError(pointer, "quantity_not_allowed", "Usage is metered; it has no ordered quantity."))
+        elif quantity < 0:
+            errors.append(FieldError(pointer, "quantity_negative", "A quantity is zero or more."))
+    if errors:
+        raise Invalid.collect(errors)
+
+
+def default_quantity(kind: str) -> Decimal:
+    """What is ordered of a charge that the order does not name."""
+    return Decimal(1) if kind in (RECURRING, ONE_OFF) else Decimal(0)
+
+
+def payer_zone(ctx: Context, account: Account) -> str:
+    """The time zone of the account's payer."""
+    return ctx.session.scalars(
+        select(Account.time_zone).where(Account.provider_id == ctx.provider.id, Account.id == account.payer_id)
+    ).one()
+
+
+def create(ctx: Context, order: Order) -> Subscription:
+    """Store an order. It is pending until it starts; one that starts by now is started at once.
+
+    Raises:
+        As `check`. Conflict: `external_id_taken`, from the database.
+    """
+    checked = check(ctx, order)
+    subscription = Subscription(
+        provider_id=ctx.provider.id,
+        id=new_id(),
+        account_id=checked.account.id,
+        plan_id=checked.version.plan_id,
+        plan_version_id=checked.version.id,
+        quantities={code: format_decimal(quantity) for code, quantity in checked.quantities.items()},
+        status=SUBSCRIPTION.initial,
+        currency=checked.currency,
+        time_zone=checked.time_zone,
+        anchor=order.anchor,
+        start_on=PROVISIONED if order.start_at is None else AT,
+        start_at=order.start_at,
+        reference=order.reference,
+        purchase_order=order.purchase_order,
+        cost_centre=order.cost_centre,
+        external_id=order.external_id,
+        meta=dict(order.meta),
+        created_at=ctx.now,
+    )
+    ctx.session.add(subscription)
+    ctx.session.flush()
+    rows = [
+        {
+            "provider_id": ctx.provider.id,
+            "id": new_id(),
+            "subscription_id": subscription.id,
+            "charge_code": price.charge_code,
+        }
+        for price in checked.version.prices
+    ]
+    ctx.session.execute(insert(SubscriptionItem), rows)
+    tell(ctx, subscription, "created")
+    if order.start_at is not None and order.start_at <= ctx.now:
+        start(ctx, subscription, order.start_at)
+    return subscription
+
+
+def start(ctx: Context, subscription: Subscription, at: datetime) -> None:
+    """Start what was ordered: from `at` on it is billed. The zone of its spans is the payer's now, for good.
+
+    Raises:
+        IllegalTransition: it is not pending.
+    """
+    subscription.status = SUBSCRIPTION.apply(subscription.status, START)
+    subscription.start_at = at
+    account = by_id(ctx, Account, "account", subscription.account_id)
+    subscription.time_zone = payer_zone(ctx, account)
+    prices = ctx.session.execute(
+        select(SubscriptionItem.id, Price.id, SubscriptionItem.charge_code)
+        .join(
+            Price,
+            (Price.provider_id == SubscriptionItem.provider_id)
+            & (Price.charge_code == SubscriptionItem.charge_code)
+            & (Price.plan_version_id == subscription.plan_version_id),
+        )
+        .where(SubscriptionItem.provider_id == ctx.provider.id, SubscriptionItem.subscription_id == subscription.id)
+    ).tuples()
+    agreed = {item: (price, Decimal(subscription.quantities[code])) for item, price, code in prices}
+    add_terms(ctx, agreed, at)
+    ctx.session.flush()
+    tell(ctx, subscription, "activated")
+
+
+def start_due(ctx: Context, subscription_id: UUID) -> None:
+    """Start a subscription whose date has come; one that is not pending any more is left alone."""
+    subscription = by_id(ctx, Subscription, "subscription", subscription_id, lock=True)
+    due = subscription.start_at
+    if subscription.status == PENDING and due is not None and due <= ctx.now:
+        start(ctx, subscription, due)
+
+
+def add_terms(ctx: Context, agreed: Mapping[UUID, tuple[UUID, Decimal]], at: datetime, *, ended: bool = False) -> None:
+    """Add rows to timelines: from `at` on, each item has this price and quantity, or is ended."""
+    rows = [
+        {
+            "provider_id": ctx.provider.id,
+            "id": new_id(),
+            "item_id": item_id,
+            "from_at": at,
+            "price_id": price_id,
+            "quantity": quantity,
+            "ended": ended,
+        }
+        for item_id, (price_id, quantity) in agreed.items()
+    ]
+    if rows:
+        ctx.session.execute(insert(SubscriptionItemTerm), rows)
+
+
+def cancel(ctx: Context, subscription: Subscription, at: datetime) -> None:
+    """End a subscription: from `at` on nothing is billed; what was billed beyond it is given back.
+
+    Raises:
+        IllegalTransition: it has ended already.
+    """
+    pending = subscription.status == PENDING
+    subscription.status = SUBSCRIPTION.apply(subscription.status, CANCEL)
+    subscription.ended_at = at
+    if not pending:
+        agreed = {item.id: (item.price_id, Decimal(0)) for item in view(ctx, subscription).items}
+        add_terms(ctx, agreed, at, ended=True)
+    ctx.session.flush()
+    tell(ctx, subscription, "cancelled")
+
+
+def change_quantities(
+    ctx: Context, subscription: Subscription, quantities: Mapping[str, Decimal], at: datetime
+) -> None:
+    """Agree on other quantities from an instant on.
+
+    Raises:
+        Invalid: `charge_code_unknown`, `quantity_not_allowed`, `quantity_negative`.
+    """
+    items = {item.charge_code: item for item in view(ctx, subscription).items}
+    check_quantities({code: item.kind for code, item in items.items()}, quantities)
+    subscription.quantities = {
+        **subscription.quantities,
+        **{code: format_decimal(quantity) for code, quantity in quantities.items()},
+    }
+    if subscription.status != PENDING:
+        add_terms(ctx, {items[c].id: (items[c].price_id, quantity) for c, quantity in quantities.items()}, at)
+    ctx.session.flush()
+    tell(ctx, subscription, "updated")
+
+
+def set_suspended(ctx: Context, subscription: Subscription, *, suspended: bool) -> bool:
+    """Note that the service is off, or on again; False where that makes no difference to it."""
+    action = SUSPEND if suspended else RESUME
+    if not SUBSCRIPTION.allows(subscription.status, action):
+        return False
+    subscription.status = SUBSCRIPTION.apply(subscription.status, action)
+    ctx.session.flush()
+    return True
+
+
+def tell(ctx: Context, subscription: Subscription, what: str) -> UUID:
+    """Emit `subscription.<what>` with the subscription as it is now."""
+    return outbox.emit(
+        ctx,
+        f"subscription.{what}",
+        "subscription",
+        subscription.id,
+        facts(view(ctx, subscription)),
+        account_id=subscription.account_id,
+    )
+
+
+def find(ctx: Context, subscription_id: UUID, *, lock: bool = False) -> Subscription:
+    """The row of a subscription that the caller may see."""
+    return by_id(ctx, Subscription, "subscription", subscription_id, account=Subscription.account_id, lock=lock)
+
+
+def get(ctx: Context, subscription_id: UUID) -> SubscriptionView:
+    """One subscription."""
+    return view(ctx, find(ctx, subscription_id))
+
+
+def list_subscriptions(
+    ctx: Context,
+    window: Window,
+    *,
+    external_id: str | None = None,
+    account: str | None = None,
+    status: str | None = None,
+) -> Slice[SubscriptionView]:
+    """Subscriptions that the caller may see, newest first."""
+    statement = select(Subscription).where(
+        Subscription.provider_id == ctx.provider.id, visible(ctx, Subscription.account_id)
+    )
+    if account is not None:
+        holder = by_reference(ctx, Account, "account", account, pointer="?account", account=Account.id)
+        statement = statement.where(Subscription.account_id == holder.id)
+    for column, value in ((Subscription.external_id, external_id), (Subscription.status, status)):
+        if value is not None:
+            statement = statement.where(column == value)
+    found = newest_first(ctx, statement, Subscription.id, window)
+    shown = {each.id: each for each in views(ctx, found.rows)}
+    return found.map(lambda row: shown[row.id])
+
+
+def change_notes(ctx: Context, subscription_id: UUID, values: Mapping[str, Any]) -> SubscriptionView:
+    """Change what is not agreed upon: reference, purchase order, cost centre, external id, metadata."""
+    subscription = find(ctx, subscription_id, lock=True)
+    for name, value in values.items():
+        setattr(subscription, name, value)
+    ctx.session.flush()
+    tell(ctx, subscription, "updated")
+    return view(ctx, subscription)
