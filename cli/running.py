@@ -1,4 +1,4 @@
-"""The server that runs on a data directory: `busbar serve` writes it down, `busbar stop` and `busbar doctor` read it."""
+"""The server that runs on a data directory: `busbar serve` writes it down; `stop` and `doctor` read it."""
 
 from __future__ import annotations
 

@@ -15,6 +15,7 @@ from core.ids import PREFIXES, encode
 from core.period import rfc3339
 from models.outbox import OutboxEvent
 from services.context import Context, visible
+from services.lookups import by_id
 from services.paging import Slice, Window, newest_first
 
 # Pauses after the first, second, … failed try of a reaction; the last goes on for ever, for nothing may be lost.
@@ -58,6 +59,11 @@ def list_events(
     if until is not None:
         statement = statement.where(OutboxEvent.created_at < until)
     return newest_first(ctx, statement, OutboxEvent.id, window)
+
+
+def get(ctx: Context, event_id: UUID) -> OutboxEvent:
+    """One event. Raises NotFound."""
+    return by_id(ctx, OutboxEvent, "event", event_id, account=OutboxEvent.account_id)
 
 
 def settle_without_reaction(ctx: Context, types: Sequence[str], now: datetime) -> None:

@@ -38,6 +38,9 @@ class Api:
         answer = self._call("POST", path, json=body or {}, headers={"Idempotency-Key": str(uuid.uuid4())})
         return answer.json() if answer.content else None
 
+    def patch(self, path: str, body: Any) -> Any:
+        return self._call("PATCH", path, json=body).json()
+
     def bytes(self, path: str) -> bytes:
         return self._call("GET", path).content
 
