@@ -1,0 +1,10 @@
+"""Events about accounts."""
+
+from __future__ import annotations
+
+from events.catalogue.entry import EventType
+
+EVENTS = (
+    EventType("account.created", "account", "An account was made."),
+    EventType("account.updated", "account", "An account was changed."),
+)

@@ -1,0 +1,21 @@
+"""Events about subscriptions."""
+
+from __future__ import annotations
+
+from events.catalogue.entry import EventType
+
+EVENTS = (
+    EventType("subscription.created", "subscription", "A subscription was ordered."),
+    EventType("subscription.activated", "subscription", "A subscription's service began."),
+    EventType("subscription.changed", "subscription", "A subscription's plan, quantities or terms were changed."),
+    EventType("subscription.change_scheduled", "subscription", "A change was put down for later."),
+    EventType("subscription.change_withdrawn", "subscription", "A change that was put down for later was withdrawn."),
+    EventType("subscription.suspended", "subscription", "A subscription's service is off."),
+    EventType("subscription.resumed", "subscription", "A subscription's service is on again."),
+    EventType("subscription.cancelled", "subscription", "A subscription ended."),
+    EventType("subscription.provision_requested", "subscription", "The integrator is asked to turn a new service on."),
+    EventType("subscription.suspend_requested", "subscription", "The integrator is asked to turn a service off."),
+    EventType("subscription.resume_requested", "subscription", "The integrator is asked to turn a service on again."),
+    EventType("subscription.change_requested", "subscription", "The integrator is asked to change a service."),
+    EventType("subscription.deprovision_requested", "subscription", "The integrator is asked to end a service."),
+)
