@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Select, and_, func, select
+from sqlalchemy import ColumnElement, Select, and_, func, select
 from sqlalchemy.dialects.postgresql import Range
 
 from billing.items import AgreedTerm, Claim, Item, MeterTerms, PriceTerms
@@ -61,10 +61,18 @@ class Contracts:
 
 def load(ctx: Context, payers: Collection[UUID]) -> Contracts:
     """The items of all accounts that these payers pay for, in four queries however many they are."""
-    paid_by = among(Account.payer_id, payers)
-    rows = ctx.session.execute(_items(ctx).where(paid_by)).all()
-    terms = ctx.session.execute(_terms(ctx).where(paid_by)).all()
-    claims = ctx.session.execute(_claims(ctx).where(paid_by)).all()
+    return _load(ctx, among(Account.payer_id, payers))
+
+
+def load_subscription(ctx: Context, subscription_id: UUID) -> Contracts:
+    """The items of one subscription."""
+    return _load(ctx, Subscription.id == subscription_id)
+
+
+def _load(ctx: Context, wanted: ColumnElement[bool]) -> Contracts:
+    rows = ctx.session.execute(_items(ctx).where(wanted)).all()
+    terms = ctx.session.execute(_terms(ctx).where(wanted)).all()
+    claims = ctx.session.execute(_claims(ctx).where(wanted)).all()
     prices = _prices(ctx, {t.price_id for t in terms} | {c.price_id for c in claims})
     terms_of, claims_of = _by_item(terms), _by_item(claims)
     currencies = {row.currency for row in rows}
