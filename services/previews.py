@@ -1,0 +1,163 @@
+"""What an order or a change would bring, by the function that bills. Nothing is stored."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+from uuid import UUID
+
+from sqlalchemy import select
+
+from billing.changes import Change, apply
+from billing.items import AgreedTerm, Item, MeterTerms, PriceTerms
+from billing.metering.evidence import Evidence
+from billing.metering.slots import Slot, SlotRequest, Usage
+from billing.periods import Interval
+from billing.proposal import Proposal, due_spans, propose
+from billing.rating import shown
+from billing.states.subscription import PENDING
+from core.errors import Conflict, Invalid
+from core.ids import new_id
+from core.period import Period
+from models.catalog import Meter
+from services import contract_changes, invoicing_items, subscriptions
+from services.context import Context
+from services.plans import PriceView
+from services.sets import among
+from services.subscriptions import CheckedOrder, Order
+from stores.usage import slots_many
+
+AHEAD_MOST = timedelta(days=5 * 365)
+
+
+@dataclass(frozen=True)
+class PreviewLine:
+    """A line that would be billed: `due_at` is when it could first be on an invoice."""
+
+    charge_code: str
+    kind: str
+    span: Period
+    quantity: Decimal
+    unit: str | None
+    exact: Decimal
+    amount: int
+    due_at: datetime
+
+
+@dataclass(frozen=True)
+class Preview:
+    """Every line up to `as_of`, in the order in which they fall due; net amounts."""
+
+    currency: str
+    as_of: datetime
+    subtotal_amount: int
+    lines: Sequence[PreviewLine]
+
+
+def of_order(ctx: Context, order: Order, as_of: datetime | None) -> Preview:
+    """What an order would be billed up to an instant, if nothing is used.
+
+    Args:
+        as_of: by default the start. An order that starts when it is provisioned is taken to start now.
+
+    Raises:
+        As `subscriptions.check`. Invalid: `as_of_out_of_range`.
+    """
+    checked = subscriptions.check(ctx, order)
+    start = order.start_at or ctx.now
+    until = _until(ctx, as_of or max(start, ctx.now))
+    items = _items(ctx, checked, start)
+    unused = {request: _nothing(request) for request in due_spans(items, until)}
+    return _preview(propose(items, unused, until), checked.currency, until)
+
+
+def of_change(
+    ctx: Context, subscription_id: UUID, change: Change, effective: str | datetime, as_of: datetime | None
+) -> Preview:
+    """What a running subscription would be billed up to an instant, and given back, with a change.
+
+    Args:
+        as_of: by default when the change takes effect. What is scheduled until then is taken into account.
+
+    Raises:
+        As `contract_changes.make`. Conflict: `subscription_not_started`. Invalid: `as_of_out_of_range`.
+    """
+    subscription = subscriptions.find(ctx, subscription_id)
+    if subscription.status == PENDING:
+        raise Conflict("subscription_not_started", "This subscription has not started; preview its order instead.")
+    at = contract_changes.effective_at(ctx, subscription, change, effective)
+    until = _until(ctx, as_of or at)
+    items: Sequence[Item] = invoicing_items.load_subscription(ctx, subscription_id).items
+    to_come = [*contract_changes.scheduled(ctx, subscription_id, until), (at, change)]
+    for when, each in sorted(to_come, key=lambda entry: entry[0]):
+        items = apply(items, each, when)
+    needed = due_spans(items, until)
+    used = slots_many(ctx.session, ctx.provider.id, needed) if needed else {}
+    return _preview(propose(items, used, until), subscription.currency, until)
+
+
+def _until(ctx: Context, as_of: datetime) -> datetime:
+    if as_of > ctx.now + AHEAD_MOST:
+        raise Invalid("as_of_out_of_range", "A preview looks at most five years ahead.", "/as_of")
+    return as_of
+
+
+def _items(ctx: Context, checked: CheckedOrder, start: datetime) -> list[Item]:
+    meters = _meters(ctx, [price.meter_id for price in checked.version.prices if price.meter_id])
+    subscription_id = new_id()
+    return [
+        Item(
+            item_id=new_id(),
+            subscription_id=subscription_id,
+            charge_code=price.charge_code,
+            anchor=checked.order.anchor,
+            anchored_at=start,
+            time_zone=checked.time_zone,
+            terms=(AgreedTerm(start, None, _terms(checked, price, meters), checked.quantities[price.charge_code]),),
+        )
+        for price in checked.version.prices
+    ]
+
+
+def _terms(checked: CheckedOrder, price: PriceView, meters: Mapping[UUID, MeterTerms]) -> PriceTerms:
+    return PriceTerms(
+        price_id=price.id,
+        version_id=checked.version.id,
+        version=checked.version.number,
+        charge_code=price.charge_code,
+        kind=price.kind,
+        interval=Interval(**price.interval) if price.interval else None,
+        timing=price.timing,
+        proration=price.proration,
+        currency=checked.currency,
+        spec=price.currencies[checked.currency],
+        meter=meters[price.meter_id] if price.meter_id else None,
+    )
+
+
+def _meters(ctx: Context, ids: Sequence[UUID]) -> dict[UUID, MeterTerms]:
+    rows = ctx.session.scalars(select(Meter).where(Meter.provider_id == ctx.provider.id, among(Meter.id, ids)))
+    return {row.id: MeterTerms(row.id, row.code, row.unit, row.aggregation) for row in rows}
+
+
+def _nothing(request: SlotRequest) -> Usage:
+    return Usage(tuple(Slot(period) for period in request.periods), Evidence(request.unit))
+
+
+def _preview(proposal: Proposal, currency: str, as_of: datetime) -> Preview:
+    """Lines in the order of their dates; what cannot be rated refuses the preview, since it would be parked.
+
+    Raises:
+        Invalid: the code of the first span that cannot be rated.
+    """
+    if proposal.parked:
+        raise Invalid(proposal.parked[0].code, proposal.parked[0].detail)
+    lines = [
+        PreviewLine(c.charge_code, c.kind, c.span, c.quantity, c.unit, Decimal(shown(c.exact)), c.amount, c.due_at)
+        for c in proposal.charges
+    ]
+    return Preview(
+        currency, as_of, sum(line.amount for line in lines), sorted(lines, key=lambda x: (x.due_at, x.charge_code))
+    )
