@@ -1,12 +1,13 @@
-"""An invoice as the API and the events show it: one shape, made in one place."""
+"""Invoices and their lines as the API and the events show them: one shape, made in one place."""
 
 from __future__ import annotations
 
 from typing import Any
 
+from core.decimals import format_decimal
 from core.ids import encode
 from core.period import rfc3339
-from models.billing import Invoice
+from models.billing import Invoice, InvoiceLine
 
 
 def invoice_json(invoice: Invoice) -> dict[str, Any]:
@@ -36,6 +37,32 @@ def invoice_json(invoice: Invoice) -> dict[str, Any]:
         "external_id": invoice.external_id,
         "metadata": invoice.meta,
         "created_at": rfc3339(invoice.created_at),
+    }
+
+
+def line_json(line: InvoiceLine) -> dict[str, Any]:
+    """A line as JSON values."""
+    return {
+        "id": encode("invoice_line", line.id),
+        "position": line.position,
+        "kind": line.kind,
+        "charge_code": line.charge_code,
+        "description": line.description,
+        "subscription": encode("subscription", line.subscription_id),
+        "subscription_name": line.subscription_name,
+        "beneficiary": encode("account", line.beneficiary_id),
+        "beneficiary_name": line.beneficiary_name,
+        "span": {"start": rfc3339(line.start_at), "end": rfc3339(line.end_at)},
+        "quantity": format_decimal(line.quantity),
+        "unit": line.unit,
+        "unit_price": None if line.unit_price is None else format_decimal(line.unit_price),
+        "exact": format_decimal(line.exact),
+        "amount": line.amount,
+        "tax_category": line.tax_category,
+        "tax_rate": format_decimal(line.tax_rate),
+        "quality": line.quality,
+        "purchase_order": line.purchase_order,
+        "cost_centre": line.cost_centre,
     }
 
 

@@ -1,0 +1,81 @@
+"""Billing runs, as they come and go."""
+
+from __future__ import annotations
+
+from api.schemas import ListQuery, Schema, fields
+from api.schemas.invoices import Invoice, InvoiceLine
+
+STATUSES = ("running", "done")
+PAYER_STATUSES = ("pending", "done", "parked")
+
+
+class BillingRunNew(Schema):
+    """What to bill now."""
+
+    as_of = fields.Instant(description="Bill everything due up to here; now by default. A dry run may look ahead.")
+    accounts = fields.List(
+        fields.Reference("account"), min_items=1, description="Only the payers of these accounts; by default all."
+    )
+    dry_run = fields.Boolean(load_default=False, description="Show what would be billed, and store nothing.")
+    finalize = fields.Boolean(
+        description="Whether the drafts become final by themselves; by default as the provider has set it."
+    )
+
+
+class BillingRunQuery(ListQuery):
+    """Which runs."""
+
+    status = fields.Enum(STATUSES)
+
+
+class BillingRunPayersQuery(ListQuery):
+    """Which payers of a run."""
+
+    status = fields.Enum(PAYER_STATUSES)
+
+
+class Waiting(Schema):
+    """A span that could not be rated, or a document that would have been negative. The next run looks again."""
+
+    code = fields.String(required=True, example="quantity_negative")
+    detail = fields.String(required=True)
+    subscription = fields.TypeID("subscription")
+    charge_code = fields.String()
+    span = fields.Span()
+    currency = fields.Currency()
+    total_amount = fields.MinorAmount()
+
+
+class BillingRunPayer(Schema):
+    """What became of one payer."""
+
+    account = fields.TypeID("account", attribute="payer_id", required=True)
+    bill_on = fields.Date(required=True)
+    status = fields.Enum(PAYER_STATUSES, required=True)
+    reason = fields.String(required=True, allow_none=True, description="Why it is parked.")
+    detail = fields.String(allow_none=True)
+    waiting = fields.List(fields.Nested(Waiting), required=True, max_items=1_000_000)
+
+
+class DryInvoice(Invoice):
+    """An invoice that would be made, with its lines."""
+
+    id = fields.TypeID("invoice")
+    lines = fields.List(fields.Nested(InvoiceLine), required=True, max_items=1_000_000)
+
+
+class BillingRun(Schema):
+    """One pass of billing. A dry run has no id, and shows its invoices and payers at once."""
+
+    id = fields.TypeID("billing_run")
+    as_of = fields.Instant(required=True)
+    trigger = fields.Enum(("bill_date", "request"), required=True)
+    status = fields.Enum(STATUSES, required=True)
+    dry_run = fields.Boolean(required=True)
+    pending_count = fields.Integer(required=True, minimum=0)
+    billed_count = fields.Integer(required=True, minimum=0)
+    parked_count = fields.Integer(required=True, minimum=0)
+    created_at = fields.Instant()
+    finished_at = fields.Instant(allow_none=True)
+    invoices = fields.List(fields.Nested(DryInvoice), max_items=1_000_000)
+    payers = fields.List(fields.Nested(BillingRunPayer), max_items=1_000_000)

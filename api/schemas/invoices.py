@@ -1,0 +1,227 @@
+"""Invoices, their lines and explanations, as they go out."""
+
+from __future__ import annotations
+
+from api.schemas import ExternalIdQuery, Resource, Schema, fields
+from billing.states import INVOICE
+
+KINDS = ("recurring", "one_off", "usage", "credit", "adjustment")
+
+
+class InvoiceQuery(ExternalIdQuery):
+    """Which invoices."""
+
+    account = fields.Reference("account")
+    status = fields.Enum(INVOICE.states)
+    number = fields.String(min_length=1, max_length=100)
+    billing_run = fields.TypeID("billing_run")
+
+
+class InvoiceTax(Schema):
+    """The tax of one category and rate, computed once on the sum of its lines."""
+
+    category = fields.String(required=True, description="UNCL 5305: S standard, Z zero.", example="S")
+    rate = fields.DecimalString(required=True, description="Per cent.", example="21")
+    name = fields.String(required=True, example="VAT")
+    net_amount = fields.MinorAmount(required=True)
+    tax_amount = fields.MinorAmount(required=True)
+
+
+class Invoice(Resource):
+    """What a payer owes. All but the state of its payment is fixed once it is final."""
+
+    id = fields.TypeID("invoice", required=True)
+    number = fields.String(required=True, allow_none=True, description="null until it is final.")
+    status = fields.Enum(INVOICE.states, required=True)
+    account = fields.TypeID("account", required=True, description="The payer.")
+    seller = fields.TypeID("seller", required=True)
+    billing_run = fields.TypeID("billing_run", allow_none=True)
+    currency = fields.Currency(required=True)
+    net_amount = fields.MinorAmount(required=True)
+    tax_amount = fields.MinorAmount(required=True)
+    rounding_amount = fields.MinorAmount(required=True)
+    total_amount = fields.MinorAmount(required=True)
+    settled_amount = fields.MinorAmount(required=True)
+    due_amount = fields.MinorAmount(required=True)
+    taxes = fields.List(fields.Nested(InvoiceTax), required=True)
+    bill_on = fields.Date(required=True, description="The bill date, in the payer's zone.")
+    issued_on = fields.Date(required=True, allow_none=True, description="In the payer's zone.")
+    due_at = fields.Instant(required=True, allow_none=True, description="Overdue from here on, if not paid.")
+    finalized_at = fields.Instant(allow_none=True)
+    paid_at = fields.Instant(allow_none=True)
+    voided_at = fields.Instant(allow_none=True)
+    purchase_order = fields.String(allow_none=True)
+    metadata = fields.Metadata(attribute="metadata")
+
+
+class Quality(Schema):
+    """How a quantity was come by. The first four add up to it; what was refused as invalid is beside it."""
+
+    measured = fields.DecimalString(required=True)
+    interpolated = fields.DecimalString(required=True)
+    estimated = fields.DecimalString(required=True)
+    substituted = fields.DecimalString(required=True)
+    invalid = fields.DecimalString(required=True)
+
+
+class InvoiceLine(Schema):
+    """One line, net of tax."""
+
+    id = fields.TypeID("invoice_line", required=True)
+    position = fields.Integer(required=True, minimum=1)
+    kind = fields.Enum(KINDS, required=True)
+    charge_code = fields.String(required=True, example="power")
+    description = fields.String(required=True)
+    subscription = fields.TypeID("subscription", required=True)
+    subscription_name = fields.String(required=True)
+    beneficiary = fields.TypeID("account", required=True, description="Who received it.")
+    beneficiary_name = fields.String(required=True)
+    span = fields.Span(required=True)
+    quantity = fields.DecimalString(required=True)
+    unit = fields.String(required=True, allow_none=True)
+    unit_price = fields.DecimalString(
+        required=True, allow_none=True, description="null where not one price made the amount."
+    )
+    exact = fields.DecimalString(required=True, description="The amount before it was rounded, in the major unit.")
+    amount = fields.MinorAmount(required=True)
+    tax_category = fields.String(required=True)
+    tax_rate = fields.DecimalString(required=True)
+    quality = fields.Nested(Quality, required=True, allow_none=True, description="null where nothing is metered.")
+    purchase_order = fields.String(allow_none=True)
+    cost_centre = fields.String(allow_none=True)
+
+
+class ExplainedPart(Schema):
+    """One step of the calculation."""
+
+    quantity = fields.DecimalString()
+    unit_price = fields.DecimalString()
+    flat_price = fields.DecimalString()
+    amount_price = fields.DecimalString()
+    exact = fields.DecimalString(required=True)
+
+
+class ExplainedShare(Schema):
+    """Which part of the whole span was charged."""
+
+    method = fields.String(required=True)
+    numerator = fields.Integer(required=True)
+    denominator = fields.Integer(required=True)
+
+
+class ExplainedPrice(Schema):
+    """The price as it was agreed, whole."""
+
+    id = fields.TypeID("price", required=True)
+    version_id = fields.TypeID("plan_version", required=True)
+    version = fields.Integer(required=True)
+    charge_code = fields.String(required=True)
+    kind = fields.String(required=True)
+    interval = fields.Dict(allow_none=True)
+    timing = fields.String(required=True)
+    proration = fields.String(required=True)
+    currency = fields.Currency(required=True)
+    spec = fields.Dict(required=True, description="The price's JSON: model, tiers and the rest.")
+
+
+class ExplainedReading(Schema):
+    """One reading as the device gave it."""
+
+    at = fields.Instant(required=True)
+    value = fields.DecimalString(required=True)
+    unit = fields.String(required=True)
+    serial = fields.String(allow_none=True)
+
+
+class ExplainedBreak(Schema):
+    """Where one register ended and the next began."""
+
+    point = fields.TypeID("point")
+    cause = fields.String(required=True, example="swap")
+    before = fields.Nested(ExplainedReading, required=True)
+    after = fields.Nested(ExplainedReading, required=True)
+    naive_difference = fields.DecimalString(
+        required=True, description="What the difference of the registers would have billed."
+    )
+    estimated = fields.DecimalString(required=True)
+
+
+class ExplainedPoint(Schema):
+    """One register of one point, while it counted for the line."""
+
+    point = fields.TypeID("point", required=True)
+    path = fields.String(required=True)
+    register = fields.String(required=True)
+    span = fields.Span(required=True)
+    quantity = fields.DecimalString(required=True)
+    quality = fields.Nested(Quality, required=True)
+    intervals = fields.Dict(required=True, description="How many intervals of each quality.")
+    first = fields.Nested(ExplainedReading, required=True, allow_none=True)
+    last = fields.Nested(ExplainedReading, required=True, allow_none=True)
+    breaks = fields.List(fields.Nested(ExplainedBreak), required=True, max_items=1_000_000)
+
+
+class ExplainedUsage(Schema):
+    """What a metered quantity was counted from."""
+
+    meter = fields.Dict(required=True)
+    quality = fields.Nested(Quality, required=True)
+    known_until = fields.Instant(required=True, allow_none=True, description="The latest arrival that counted.")
+    points = fields.List(fields.Nested(ExplainedPoint), required=True, max_items=1_000_000)
+    events = fields.Dict(required=True, description="How many usage events there were, and their sum.")
+    swaps = fields.List(fields.Nested(ExplainedBreak), required=True, max_items=1_000_000)
+
+
+class ExplainedCredit(Schema):
+    """What a credit is the difference of."""
+
+    claim = fields.TypeID("billed_span", required=True)
+    billed_span = fields.Span(required=True)
+    billed_amount = fields.MinorAmount(required=True)
+    used_amount = fields.MinorAmount(required=True)
+
+
+class Explained(Schema):
+    """How an amount comes about. Of a credit: how the part that was used comes about."""
+
+    span = fields.Span(allow_none=True)
+    full_span = fields.Span(allow_none=True)
+    share = fields.Nested(ExplainedShare, allow_none=True)
+    quantity = fields.DecimalString(allow_none=True)
+    unit = fields.String(allow_none=True)
+    parts = fields.List(fields.Nested(ExplainedPart), max_items=1_000_000)
+    rated = fields.DecimalString(allow_none=True, description="Of the whole span, in the major unit.")
+    exact = fields.DecimalString(allow_none=True, description="Before rounding, in the major unit.")
+    usage = fields.Nested(ExplainedUsage, allow_none=True)
+
+
+class ExplainedToday(Explained):
+    """How the line would look if it were billed now."""
+
+    amount = fields.MinorAmount()
+    difference_amount = fields.MinorAmount()
+    code = fields.String(description="Why it could not be rated now.")
+    detail = fields.String()
+
+
+class Explanation(Explained):
+    """Why a line's amount is what it is."""
+
+    invoice = fields.TypeID("invoice", required=True)
+    line = fields.TypeID("invoice_line", required=True)
+    charge = fields.TypeID("charge", required=True)
+    adjusts = fields.TypeID("charge", allow_none=True, description="The charge that this one corrects.")
+    kind = fields.Enum(KINDS, required=True)
+    charge_code = fields.String(required=True)
+    subscription = fields.TypeID("subscription", required=True)
+    beneficiary = fields.TypeID("account", required=True)
+    description = fields.String(required=True)
+    amount = fields.MinorAmount(required=True)
+    currency = fields.Currency(required=True)
+    known_until = fields.Instant(required=True)
+    billed_at = fields.Instant(required=True)
+    price = fields.Nested(ExplainedPrice, required=True)
+    credit = fields.Nested(ExplainedCredit, required=True, allow_none=True)
+    today = fields.Nested(
+        ExplainedToday, required=True, allow_none=True, description="null while it would look the same."
+    )
