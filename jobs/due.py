@@ -11,8 +11,8 @@ from uuid import UUID
 
 from jobs import billing, deliveries, mails, reactions
 from jobs.clock import Drive
-from jobs.kinds import Kind, whole
-from services import runs
+from jobs.kinds import Kind, one, whole
+from services import invoicing, runs
 
 # What services wake by a word that is not a kind's own name.
 ALSO = {"events": ("reactions", "fan_out")}
@@ -20,7 +20,7 @@ ALSO = {"events": ("reactions", "fan_out")}
 
 def drive(provider_id: UUID, _: Sequence[UUID]) -> None:
     """Drive a sandbox's clock, a slice of time at once, so that many sandboxes get their turns."""
-    Drive(provider_id, TABLE, lambda _, __: (), lambda _, __: None).run()
+    Drive(provider_id, TABLE, agents_self.lagging, agents_self.pass_over).run()
 
 
 BUSINESS = (
@@ -65,6 +65,14 @@ SYSTEM = (
         "SELECT provider_id, id, next_at AS due_at FROM delivery WHERE status IN ('pending', 'retrying')",
         deliveries.deliver,
         batch=500,
+        slots=2,
+    ),
+    Kind(
+        "invoice_pdfs",
+        "billing",
+        "SELECT provider_id, id, to_timestamp(0) AS due_at FROM invoice"
+        " WHERE pdf_blob IS NULL AND finalized_at IS NOT NULL",
+        one("invoice_pdfs", invoicing.make_pdf),
         slots=2,
     ),
     Kind(

@@ -37,11 +37,10 @@ JOB = "billing_runs"
 BILL_DATE, REQUEST = "bill_date", "request"
 
 
-def start_due(ctx: Context, _found: Collection[UUID] = ()) -> list[UUID]:
+def start_due(ctx: Context) -> list[UUID]:
     """Make the runs of every bill date that has come, one per instant, and set each payer's next bill date.
 
-    Args:
-        _found: payers that were found due. All that are due are taken, so that a date's payers share a run.
+    All payers that are due are taken together, so that those of one instant share a run.
     """
     due = ctx.session.scalars(
         select(Account)
