@@ -48,7 +48,7 @@ class _Share:
 
 
 class Limiter:
-    """Fixed windows of a minute per caller."""
+    """Fixed windows of a minute per caller. Threads may take at once: a caller then gets a few more, never none."""
 
     def __init__(self, per_minute: int, storage: Storage) -> None:
         self._limit = per_minute
@@ -66,10 +66,10 @@ class Limiter:
         if share is None or share.window != window:
             self._forget_old(window)
             share = self._shares[caller] = _Share(window)
-        if share.left == 0 and share.counted < self._limit:
+        if share.left <= 0 and share.counted < self._limit:
             share.counted = self._count(f"rate:{caller}:{window}", now)
             share.left = max(0, self._block - max(0, share.counted - self._limit))
-        if share.left == 0:
+        if share.left <= 0:
             return Allowance(self._limit, 0, reset, exceeded=True)
         share.left -= 1
         return Allowance(self._limit, max(0, self._limit - share.counted) + share.left, reset, exceeded=False)
@@ -85,7 +85,8 @@ class Limiter:
 
     def _forget_old(self, window: int) -> None:
         if len(self._shares) > 10_000:
-            self._shares = {caller: share for caller, share in self._shares.items() if share.window == window}
+            kept = [(caller, share) for caller, share in list(self._shares.items()) if share.window == window]
+            self._shares = dict(kept)
 
 
 def make_limiter(per_minute: int, queue_url: str | None) -> Limiter:

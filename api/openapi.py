@@ -20,7 +20,7 @@ from api.guards import Guard, guard_for
 from api.problems import TYPE
 from api.schemas.values import countries
 from core.money import CURRENCIES
-from services.credentials import NOUNS
+from services.credentials import MEANINGS
 
 Document = dict[str, Any]
 FILE = Path(__file__).resolve().parent.parent / "openapi" / "openapi.json"
@@ -310,11 +310,6 @@ def _components(spec: Document) -> None:
     components["parameters"] = PARAMETERS
     components["headers"] = HEADERS
     components.pop("responses", None)
-    scopes = {
-        f"{noun}:{verb}": f"{'See' if verb == 'read' else 'Change'} {what}."
-        for noun, what in NOUNS.items()
-        for verb in ("read", "write")
-    }
     components["securitySchemes"] = {
         "bearer": {
             "type": "http",
@@ -324,6 +319,6 @@ def _components(spec: Document) -> None:
         "oauth": {
             "type": "oauth2",
             "description": "Client credentials, for programs and agents.",
-            "flows": {"clientCredentials": {"tokenUrl": "/oauth/token", "scopes": scopes}},
+            "flows": {"clientCredentials": {"tokenUrl": "/oauth/token", "scopes": MEANINGS}},
         },
     }

@@ -197,7 +197,7 @@ def check_tax_id(value: str | None) -> str | None:
         try:
             return str(vat.validate(compact))
         except (InvalidChecksum, InvalidComponent):
-            return compact
+            return str(vat.compact(compact))
         except ValidationError:
             raise malformed from None
     if not all(c.isalnum() or c in "-./" for c in compact):
@@ -206,17 +206,26 @@ def check_tax_id(value: str | None) -> str | None:
 
 
 def facts(account: Account) -> dict[str, Any]:
-    """What events tell of an account."""
+    """What events tell of an account: what the API shows."""
     return {
         "id": encode("account", account.id),
         "external_id": account.external_id,
+        "metadata": dict(account.meta),
+        "created_at": rfc3339(account.created_at),
         "name": account.name,
+        "legal_name": account.legal_name,
         "email": account.email,
         "currency": account.currency,
         "country": account.country,
         "time_zone": account.time_zone,
+        "locale": account.locale,
         "mode": account.mode,
         "parent": encode("account", account.parent_id) if account.parent_id else None,
         "payer": encode("account", account.payer_id),
-        "created_at": rfc3339(account.created_at),
+        "seller": encode("seller", account.seller_id),
+        "tax_id": account.tax_id,
+        "purchase_order": account.purchase_order,
+        "cost_centre": account.cost_centre,
+        "address": dict(account.address),
+        "next_bill_on": account.next_bill_on.isoformat() if account.next_bill_on else None,
     }

@@ -42,7 +42,14 @@ NOUNS = {
     "audit": "the audit trail",
     "admin": "credentials, gateway accounts, the test clock and the provider's settings",
 }
-SCOPES = tuple(f"{noun}:{verb}" for noun in NOUNS for verb in ("read", "write"))
+# What an enrolled agent may do about itself. Others may hold it, but there is no agent behind them.
+AGENT_SELF = "agents:self"
+MEANINGS = {
+    f"{noun}:{verb}": f"{'See' if verb == 'read' else 'Change'} {what}."
+    for noun, what in NOUNS.items()
+    for verb in ("read", "write")
+} | {AGENT_SELF: "Be an agent: read its own configuration, tell how it does."}
+SCOPES = tuple(MEANINGS)
 # Roles are bundles of scopes. What a reseller or customer may see is narrowed by the account of its credential.
 ROLES: dict[str, tuple[str, ...]] = {
     "operator": SCOPES,
@@ -58,7 +65,7 @@ ROLES: dict[str, tuple[str, ...]] = {
         "payments:read",
     ),
     "customer": ("catalog:read", "accounts:read", "subscriptions:read", "usage:read", "invoices:read", "payments:read"),
-    "agent": ("agents:read", "agents:write", "places:read", "usage:write"),
+    "agent": (AGENT_SELF, "usage:write"),
 }
 
 

@@ -50,13 +50,15 @@ class WrongMember(Schema):
 class Problem(Schema):
     """RFC 9457. Branch on `code`; show `detail` to people."""
 
-    type = fields.String(required=True, max_length=2000, example="urn:busbar:problem:decimal_string_expected")
+    type = fields.String(required=True, max_length=2000, example="urn:problem-type:decimal_string_expected")
     title = fields.String(required=True, example="Invalid")
     status = fields.Integer(required=True, minimum=400, maximum=599, example=422)
     detail = fields.String(required=True, max_length=5000)
     code = fields.String(required=True, example="decimal_string_expected")
     request_id = fields.String(description="Also in the header X-Request-Id; quote it when you ask us.")
     errors = fields.List(fields.Nested(WrongMember), max_items=1000)
+    error = fields.String(description="Of the token endpoint: the same code, where OAuth looks for it (RFC 6749).")
+    error_description = fields.String(description="Of the token endpoint: the detail.", max_length=5000)
 
 
 @cache

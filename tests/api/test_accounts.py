@@ -115,6 +115,11 @@ def test_changes_are_told_and_written_down(client: Caller, account: dict[str, An
     assert entries["data"][0]["actor"].startswith("api_key:key_")
 
 
+def test_an_event_shows_the_account_as_the_api_does(client: Caller, account: dict[str, Any], open_unit: Open) -> None:
+    with open_unit() as ctx:
+        assert ctx.session.execute(text("SELECT data FROM outbox_event")).scalar_one() == account
+
+
 def test_the_audit_trail_is_read_with_its_own_scope(client: Caller, new_caller: NewCaller, stranger: Caller) -> None:
     client.made("/v1/accounts", ACCOUNT)
     refusal(new_caller(["accounts:read"]).get("/v1/audit"), 403, "scope_missing")
