@@ -61,12 +61,16 @@ class Epoch:
 
 @dataclass(frozen=True)
 class Break:
-    """A step that is not consumption, with what is billed instead. `estimated` is in the register's unit."""
+    """A step that is not consumption, with what is billed instead.
+
+    `estimated` is in the register's unit; `epoch_start` is that of the epoch it began, if it began one.
+    """
 
     step: Step
     before: Reading
     after: Reading
     estimated: Decimal
+    epoch_start: datetime | None
     old_serial: str | None
     new_serial: str | None
 
@@ -106,7 +110,7 @@ def replay(
         step = decide(out.head, reading, limits)
         made, begun = _MEANING[step](out.head, reading)
         if step is not Step.NORMAL:
-            out.breaks.append(_break(step, out.head, reading, made))
+            out.breaks.append(_break(step, out.head, reading, made, begun))
         out.intervals += made
         after = out.head.swapped if step is Step.SWAP else out.head.then
         out.head = after(reading, _measured_rate(made))
@@ -142,12 +146,13 @@ def _identified(epoch: Epoch, head: Head) -> Epoch:
     )
 
 
-def _break(step: Step, head: Head, reading: Reading, made: list[Interval]) -> Break:
+def _break(step: Step, head: Head, reading: Reading, made: list[Interval], begun: Epoch | None) -> Break:
     estimated = ZERO
     for interval in made:
         if interval.quality in (Quality.ESTIMATED, Quality.INVALID):
             estimated = EXACT.add(estimated, interval.quantity)
-    return Break(step, head.reading, reading, estimated, head.serial, reading.serial or head.serial)
+    start = begun.start if begun else None
+    return Break(step, head.reading, reading, estimated, start, head.serial, reading.serial or head.serial)
 
 
 def _measured_rate(made: list[Interval]) -> Rate | None:

@@ -7,13 +7,15 @@ Applying a table is the only way to a new state, anything else raises `core.erro
 a state of its own, so that a retry repeats only that step. `docs/states.md` is drawn from these tables.
 """
 
+from billing.states.anomaly import ANOMALY
 from billing.states.attempt import ATTEMPT
 from billing.states.delivery import DELIVERY
 from billing.states.dunning_case import DUNNING_CASE
 from billing.states.invoice import INVOICE
 from billing.states.machine import Machine
+from billing.states.refund import REFUND
 from billing.states.subscription import SUBSCRIPTION
 
-ALL = (SUBSCRIPTION, INVOICE, ATTEMPT, DUNNING_CASE, DELIVERY)
+ALL = (SUBSCRIPTION, INVOICE, ATTEMPT, REFUND, DUNNING_CASE, DELIVERY, ANOMALY)
 
-__all__ = ["ALL", "ATTEMPT", "DELIVERY", "DUNNING_CASE", "INVOICE", "SUBSCRIPTION", "Machine"]
+__all__ = ["ALL", "ANOMALY", "ATTEMPT", "DELIVERY", "DUNNING_CASE", "INVOICE", "REFUND", "SUBSCRIPTION", "Machine"]

@@ -87,6 +87,21 @@ class UsageStore(Protocol):
     @property
     def name(self) -> str: ...
 
+    def references(
+        self,
+        session: Session,
+        provider_id: UUID,
+        subscriptions: Collection[str],
+        meters: Collection[str],
+        roots: frozenset[UUID] | None,
+    ) -> tuple[dict[str, UUID], dict[str, UUID]]:
+        """Subscriptions and meters by what callers wrote; `roots` of account subtrees bound what a caller may see."""
+        ...
+
+    def points(self, session: Session, provider_id: UUID, references: Collection[str]) -> dict[str, set[UUID]]:
+        """Points by what callers wrote; several where a path is ambiguous."""
+        ...
+
     def append_events(
         self, session: Session, provider_id: UUID, rows: EventColumns, received_at: datetime
     ) -> set[bytes]:

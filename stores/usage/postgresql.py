@@ -19,7 +19,7 @@ from billing.metering.late import Window
 from billing.metering.slots import Slot, SlotRequest, Usage
 from core.decimals import EXACT
 from core.period import Period
-from stores.usage import _events, _evidence, _readings, _rewrite, _slots
+from stores.usage import _events, _evidence, _readings, _references, _rewrite, _slots
 from stores.usage._evidence import Stretch
 from stores.usage._slots import Feed, Found, Piece, latest
 from stores.usage.port import EventColumns, RegisterState, Rewrite, StoredReading, UsageStore
@@ -29,6 +29,21 @@ class PostgresqlUsage:
     """The tables reading, usage_event, usage_event_identity, interval, epoch, register_hour, event_hour."""
 
     name = "postgresql"
+
+    def references(
+        self,
+        session: Session,
+        provider_id: UUID,
+        subscriptions: Collection[str],
+        meters: Collection[str],
+        roots: frozenset[UUID] | None,
+    ) -> tuple[dict[str, UUID], dict[str, UUID]]:
+        """Subscriptions and meters by what callers wrote."""
+        return _references.of_events(session, provider_id, subscriptions, meters, roots)
+
+    def points(self, session: Session, provider_id: UUID, references: Collection[str]) -> dict[str, set[UUID]]:
+        """Points by what callers wrote."""
+        return _references.of_points(session, provider_id, references)
 
     def append_events(
         self, session: Session, provider_id: UUID, rows: EventColumns, received_at: datetime

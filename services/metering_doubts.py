@@ -1,0 +1,188 @@
+"""What is doubtful about readings: anomalies for people, events for programs, and readings kept aside."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import msgspec
+from sqlalchemy import select, tuple_, update
+from sqlalchemy.dialects.postgresql import insert
+
+from billing.metering.intervals import Break, Replay
+from billing.metering.readings import Reading
+from billing.metering.steps import Step
+from billing.states import ANOMALY
+from core.decimals import format_decimal
+from core.ids import encode, new_id
+from core.period import rfc3339
+from models.places import Anomaly
+from models.usage import ReadingQuarantine
+from services import outbox
+from services.context import Context
+from services.lookups import by_id
+from services.metering_taking import Candidate
+from services.outbox import Emission
+from services.paging import Slice, Window, newest_first
+from services.sets import among
+from services.usage_sent import SentReading
+from stores.usage.port import RegisterState, Rewrite
+
+CONFLICT = "reading_conflict"
+# kind of anomaly -> the event that tells of it, and what to do about it
+KINDS: Mapping[str, tuple[str, str]] = {
+    Step.SWAP: ("meter.swapped", "Enter the closing and opening registers if an engineer noted them."),
+    Step.RESET: ("meter.reset", "Ask who zeroed the register; close write access over SNMP."),
+    Step.REBOOT: ("meter.restarted", "Nothing, if the device was meant to restart; its counter does not survive that."),
+    Step.NEGATIVE: ("meter.negative_step", "Look at the device: the register fell without a swap, reset or restart."),
+    Step.SPIKE: ("meter.spike", "Look at the device, or correct the point's rating."),
+    CONFLICT: ("meter.reading_conflict", "Two values for one instant: look which of the senders is wrong."),
+}
+
+
+def evidence(found: Break) -> dict[str, Any]:
+    """Both sides of a break as JSON values, in the register's unit."""
+    return {
+        "before": _side(found.before, found.old_serial),
+        "after": _side(found.after, found.new_serial),
+        "naive_difference": format_decimal(found.difference),
+        "estimated": format_decimal(found.estimated),
+    }
+
+
+def _side(reading: Reading, serial: str | None) -> dict[str, Any]:
+    return {"at": rfc3339(reading.at), "value": format_decimal(reading.value), "serial": serial}
+
+
+def report_breaks(
+    ctx: Context, registers: Mapping[UUID, RegisterState], rewrites: Iterable[tuple[Rewrite, Replay]]
+) -> None:
+    """Write an anomaly and an event for each new break; those that late readings explained away are resolved."""
+    rows: list[dict[str, Any]] = []
+    for rewrite, result in rewrites:
+        register = registers[rewrite.register_id]
+        rows += [_row(register, b.step, b.after.at, evidence(b) | {"unit": register.unit}) for b in result.breaks]
+        if not rewrite.appends:
+            _resolve(ctx, register, rewrite, {(str(b.step), b.after.at) for b in result.breaks})
+    _report(ctx, rows)
+
+
+def report_conflicts(ctx: Context, conflicts: Iterable[Candidate]) -> None:
+    """Write an anomaly and an event for each conflict."""
+    _report(
+        ctx,
+        [
+            _row(c.register, CONFLICT, c.at, {"refused": format_decimal(c.value), "unit": c.register.unit})
+            for c in conflicts
+        ],
+    )
+
+
+def _row(register: RegisterState, kind: str, at: datetime, told: dict[str, Any]) -> dict[str, Any]:
+    told["suggestion"] = KINDS[kind][1]
+    return {"point_id": register.point_id, "register": register.name, "kind": str(kind), "at": at, "evidence": told}
+
+
+def _report(ctx: Context, rows: Sequence[dict[str, Any]]) -> None:
+    if not rows:
+        return
+    common = {"provider_id": ctx.provider.id, "created_at": ctx.now}
+    statement = insert(Anomaly).on_conflict_do_nothing().returning(Anomaly)
+    made = ctx.session.scalars(statement, [row | common | {"id": new_id()} for row in rows]).all()
+    outbox.emit_all(ctx, [Emission(KINDS[a.kind][0], "anomaly", a.id, facts(a)) for a in made])
+
+
+def _resolve(ctx: Context, register: RegisterState, rewrite: Rewrite, kept: set[tuple[str, datetime]]) -> None:
+    stretch = [Anomaly.at > rewrite.after] if rewrite.after else []
+    stretch += [Anomaly.at <= rewrite.until] if rewrite.until else []
+    gone = update(Anomaly).where(
+        Anomaly.provider_id == ctx.provider.id,
+        Anomaly.point_id == register.point_id,
+        Anomaly.register == register.name,
+        Anomaly.kind != CONFLICT,
+        among(Anomaly.status, [state for state in ANOMALY.states if ANOMALY.allows(state, "resolve")]),
+        *stretch,
+    )
+    if kept:
+        gone = gone.where(tuple_(Anomaly.kind, Anomaly.at).not_in(kept))
+    ctx.session.execute(gone.values(status="resolved"))
+
+
+def facts(anomaly: Anomaly) -> dict[str, Any]:
+    """An anomaly as events show it."""
+    return {
+        "id": encode("anomaly", anomaly.id),
+        "point": encode("point", anomaly.point_id),
+        "register": anomaly.register,
+        "kind": anomaly.kind,
+        "at": rfc3339(anomaly.at),
+        "status": anomaly.status,
+        "evidence": anomaly.evidence,
+    }
+
+
+def list_anomalies(
+    ctx: Context,
+    window: Window,
+    *,
+    kind: str | None = None,
+    status: str | None = None,
+    point: UUID | None = None,
+    since: datetime | None = None,
+    until: datetime | None = None,
+) -> Slice[Anomaly]:
+    """Anomalies, newest first. They are about places, which belong to the provider: account scopes see none."""
+    statement = select(Anomaly).where(Anomaly.provider_id == ctx.provider.id)
+    conditions = [
+        (kind, Anomaly.kind == kind),
+        (status, Anomaly.status == status),
+        (point, Anomaly.point_id == point),
+        (since, Anomaly.at >= since),
+        (until, Anomaly.at < until),
+        (ctx.scope, Anomaly.id.is_(None)),
+    ]
+    for value, condition in conditions:
+        if value is not None:
+            statement = statement.where(condition)
+    return newest_first(ctx, statement, Anomaly.id, window)
+
+
+def get_anomaly(ctx: Context, anomaly_id: UUID) -> Anomaly:
+    """One anomaly."""
+    return by_id(ctx, Anomaly, "anomaly", anomaly_id)
+
+
+def change_anomaly(ctx: Context, anomaly_id: UUID, action: str) -> Anomaly:
+    """Acknowledge, resolve or dismiss an anomaly.
+
+    Raises:
+        IllegalTransition: it is resolved or dismissed already.
+    """
+    anomaly = by_id(ctx, Anomaly, "anomaly", anomaly_id, lock=True)
+    anomaly.status = ANOMALY.apply(anomaly.status, action)
+    ctx.session.flush()
+    return anomaly
+
+
+def quarantine(ctx: Context, cause: str, readings: Sequence[SentReading], now: datetime) -> None:
+    """Keep readings aside; the same one again is kept once."""
+    if not readings:
+        return
+    rows = [
+        {
+            "provider_id": ctx.provider.id,
+            "id": new_id(),
+            "cause": cause,
+            "point": r.point,
+            "register": r.register,
+            "unit": r.unit,
+            "at": r.at.replace(microsecond=0),
+            "value": r.value,
+            "evidence": None if r.evidence is None else msgspec.to_builtins(r.evidence),
+            "received_at": now,
+        }
+        for r in readings
+    ]
+    ctx.session.execute(insert(ReadingQuarantine).on_conflict_do_nothing(), rows)

@@ -1,0 +1,103 @@
+"""What callers wrote, resolved in sets: subscriptions and meters of events, points of readings.
+
+A reference is an id, an external id, or (meters) a code, (points) a path; the tenant's own rows alone are looked at.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy.orm import Session
+
+from core.ids import decode, looks_like
+from stores.usage._sql import run
+
+EVENTS = """
+SELECT 's', s.id, NULL FROM subscription s
+WHERE s.provider_id = %(provider)b AND s.id = ANY(%(subscription_ids)b::uuid[]) AND {visible}
+UNION ALL
+SELECT 's', s.id, s.external_id FROM subscription s
+WHERE s.provider_id = %(provider)b AND s.external_id = ANY(%(subscription_names)b::text[]) AND {visible}
+UNION ALL
+SELECT 'm', m.id, NULL FROM meter m
+WHERE m.provider_id = %(provider)b AND m.id = ANY(%(meter_ids)b::uuid[])
+UNION ALL
+SELECT 'm', m.id, m.external_id FROM meter m
+WHERE m.provider_id = %(provider)b AND m.external_id = ANY(%(meter_names)b::text[])
+UNION ALL
+SELECT 'm', m.id, m.code FROM meter m
+WHERE m.provider_id = %(provider)b AND m.code = ANY(%(meter_names)b::text[])
+"""
+ALL = EVENTS.replace("{visible}", "true")
+OWN = EVENTS.replace(
+    "{visible}",
+    "EXISTS (SELECT 1 FROM account a WHERE a.provider_id = s.provider_id AND a.id = s.account_id"
+    " AND a.path && %(roots)b::uuid[])",
+)
+# A path is unique within its site only; "site/path" is unique.
+POINTS = """
+SELECT p.id, NULL FROM point p WHERE p.provider_id = %(provider)b AND p.id = ANY(%(ids)b::uuid[])
+UNION ALL
+SELECT p.id, p.external_id FROM point p
+WHERE p.provider_id = %(provider)b AND p.external_id = ANY(%(names)b::text[])
+UNION ALL
+SELECT p.id, p.path FROM point p WHERE p.provider_id = %(provider)b AND p.path = ANY(%(names)b::text[])
+UNION ALL
+SELECT p.id, s.code || '/' || p.path FROM site s
+JOIN point p ON p.provider_id = s.provider_id AND p.site_id = s.id
+WHERE s.provider_id = %(provider)b
+  AND (s.code, p.path) IN (SELECT * FROM unnest(%(sites)b::text[], %(paths)b::text[]))
+"""
+
+
+def _sorted(kind: str, references: Collection[str]) -> tuple[dict[UUID, str], list[str]]:
+    """References that are ids (by id), and the others."""
+    ids = {decode(kind, r): r for r in references if looks_like(kind, r)}
+    known = set(ids.values())
+    return ids, [r for r in references if r not in known]
+
+
+def of_events(
+    session: Session,
+    provider_id: UUID,
+    subscriptions: Collection[str],
+    meters: Collection[str],
+    roots: frozenset[UUID] | None,
+) -> tuple[dict[str, UUID], dict[str, UUID]]:
+    """Subscriptions and meters by reference; what does not exist for the caller is missing."""
+    subscription_ids, subscription_names = _sorted("subscription", subscriptions)
+    meter_ids, meter_names = _sorted("meter", meters)
+    parameters: dict[str, Any] = {
+        "subscription_ids": list(subscription_ids),
+        "subscription_names": subscription_names,
+        "meter_ids": list(meter_ids),
+        "meter_names": meter_names,
+        "provider": provider_id,
+    }
+    if roots is not None:
+        parameters["roots"] = list(roots)
+    found: dict[str, dict[str, UUID]] = {"s": {}, "m": {}}
+    for kind, row_id, name in run(session, ALL if roots is None else OWN, parameters):
+        ids = subscription_ids if kind == "s" else meter_ids
+        found[kind][ids[row_id] if name is None else name] = row_id
+    return found["s"], found["m"]
+
+
+def of_points(session: Session, provider_id: UUID, references: Collection[str]) -> dict[str, set[UUID]]:
+    """Points by reference. More than one: the same path at several sites, and nobody said which."""
+    ids, names = _sorted("point", references)
+    split = [name.partition("/") for name in names]
+    parameters = {
+        "ids": list(ids),
+        "names": names,
+        "sites": [site for site, _, path in split if path],
+        "paths": [path for _, _, path in split if path],
+        "provider": provider_id,
+    }
+    found: dict[str, set[UUID]] = defaultdict(set)
+    for row_id, name in run(session, POINTS, parameters):
+        found[ids[row_id] if name is None else name].add(row_id)
+    return found
