@@ -15,7 +15,7 @@ REQUEST_SECONDS_MAX = 120
 GRACE_SECONDS = 20
 
 
-class Logs(Logger):  # type: ignore[misc]
+class Logs(Logger):
     """gunicorn's messages through our own formatter."""
 
     def setup(self, cfg: Any) -> None:
@@ -24,7 +24,7 @@ class Logs(Logger):  # type: ignore[misc]
         self.access_log.disabled = True
 
 
-class Web(BaseApplication):  # type: ignore[misc]
+class Web(BaseApplication):
     """The application on an inherited socket."""
 
     def __init__(self, descriptor: int, workers: int) -> None:

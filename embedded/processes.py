@@ -22,8 +22,9 @@ from core.errors import Misconfigured
 # A unix socket's address holds 107 bytes; the longest name that is put below a socket directory needs a few of them.
 SOCKET_DIRECTORY_BYTES_MAX = 85
 
-# Children that this process started: `poll` reaps one that died, so that it is not taken for alive.
-_children: dict[int, subprocess.Popen[bytes]] = {}
+# Children by (our pid, theirs): `poll` reaps one that died, so that it is not taken for alive. A fork of this process
+# inherits the table, but not the children.
+_children: dict[tuple[int, int], subprocess.Popen[bytes]] = {}
 
 
 @contextlib.contextmanager
@@ -106,13 +107,13 @@ def spawn(command: Sequence[str], log: Path, *, cwd: Path, env: dict[str, str] |
             env=env,
             start_new_session=True,
         )
-    _children[child.pid] = child
+    _children[os.getpid(), child.pid] = child
     return child.pid
 
 
 def exited(pid: int) -> bool:
     """Whether a program that this process spawned has ended. (Right after its start it has no command line yet.)"""
-    child = _children.get(pid)
+    child = _children.get((os.getpid(), pid))
     return child is not None and child.poll() is not None
 
 

@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from uuid import UUID
 
-from jobs import billing, deliveries, mails, reactions
+from jobs import billing, deliveries, mails, money, reactions
 from jobs.clock import Drive
 from jobs.kinds import Kind, one, whole
-from services import invoicing, runs
+from services import agents_self, invoicing, runs
 
 # What services wake by a word that is not a kind's own name.
 ALSO = {"events": ("reactions", "fan_out")}
@@ -40,9 +40,46 @@ BUSINESS = (
         business=True,
         slots=2,
     ),
+    Kind(
+        "overdue",
+        "money",
+        "SELECT i.provider_id, i.id, i.due_at FROM invoice i WHERE i.status = 'open' AND NOT EXISTS ("
+        "SELECT 1 FROM dunning_case d WHERE d.provider_id = i.provider_id AND d.invoice_id = i.id)",
+        one("overdue", dunning.open_case),
+        business=True,
+    ),
+    Kind(
+        "dunning",
+        "money",
+        "SELECT provider_id, id, next_at AS due_at FROM dunning_case WHERE status = 'open' AND next_at IS NOT NULL",
+        one("dunning", dunning.work),
+        business=True,
+    ),
 )
 
 SYSTEM = (
+    Kind(
+        "inbound",
+        "money",
+        "SELECT provider_id, id, next_at AS due_at FROM inbound_event WHERE status = 'pending'",
+        one("inbound", inbound.handle),
+        drained=True,
+    ),
+    Kind(
+        "attempts",
+        "money",
+        "SELECT provider_id, id, next_at AS due_at FROM payment_attempt WHERE next_at IS NOT NULL",
+        money.attempts,
+        drained=True,
+        slots=2,
+    ),
+    Kind(
+        "refunds",
+        "money",
+        "SELECT provider_id, id, next_at AS due_at FROM refund WHERE next_at IS NOT NULL",
+        money.give_back,
+        drained=True,
+    ),
     Kind(
         "reactions",
         "money",
