@@ -12,7 +12,10 @@ from models.base import Base, Instant, Resource, Tenant, external, ref
 
 
 class Agent(Base, Tenant, Resource):
-    """A program at a site. `targets` is its configuration, secrets in it encrypted; `reached_at` is business time."""
+    """A program at a site. `targets` is what it polls, `target_secrets` their communities by name, encrypted.
+
+    `reached_at` and `passed_over_at` are business time, the other instants the machine's.
+    """
 
     __tablename__ = "agent"
     __table_args__ = (
@@ -30,6 +33,7 @@ class Agent(Base, Tenant, Resource):
     site_id: Mapped[UUID]
     name: Mapped[str]
     targets: Mapped[list[Any]] = mapped_column(server_default=text("'[]'::jsonb"))
+    target_secrets: Mapped[bytes | None] = mapped_column(LargeBinary)
     interval_s: Mapped[int] = mapped_column(server_default=text("300"))
     config_version: Mapped[int] = mapped_column(server_default=text("1"))
     enrolment_hash: Mapped[bytes | None] = mapped_column(LargeBinary)

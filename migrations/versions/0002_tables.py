@@ -747,6 +747,7 @@ def create() -> None:
         sa.Column(
             "targets", postgresql.JSONB(astext_type=sa.Text()), server_default=sa.text("'[]'::jsonb"), nullable=False
         ),
+        sa.Column("target_secrets", sa.LargeBinary(), nullable=True),
         sa.Column("interval_s", sa.Integer(), server_default=sa.text("300"), nullable=False),
         sa.Column("config_version", sa.Integer(), server_default=sa.text("1"), nullable=False),
         sa.Column("enrolment_hash", sa.LargeBinary(), nullable=True),

@@ -149,9 +149,11 @@ def test_numbers_and_names_survive_the_wire(number: int, arcs: list[int]) -> Non
             "decimal string",
         ),
         (
-            '{"pdus": [{"name": "a", "serial": "s", "since": "2026-01-01T00:00:00Z", "events": ['
-            '{"at": "2026-01-02T00:00:00Z", "kind": "reboot", "outage_s": 120},'
-            '{"at": "2026-01-02T00:01:00Z", "kind": "reset"}]}]}',
+            (
+                '{"pdus": [{"name": "a", "serial": "s", "since": "2026-01-01T00:00:00Z", "events": ['
+                '{"at": "2026-01-02T00:00:00Z", "kind": "reboot", "outage_s": 120},'
+                '{"at": "2026-01-02T00:01:00Z", "kind": "reset"}]}]}'
+            ),
             "while it is out",
         ),
         ("{", "Expecting"),
