@@ -162,7 +162,7 @@ def _routes(app: Flask, home: House) -> None:
     )
     plugin = MarshmallowPlugin(schema_name_resolver=_component_name)
     info = {"description": description, "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"}}
-    described = Described(app, spec_kwargs={"marshmallow_plugin": plugin, "info": info})
+    described = Described(app, spec_kwargs={"marshmallow_plugin": plugin, "info": info, "servers": [{"url": "/"}]})
     described.register_converter(IdConverter, _id_parameter)
     app.extensions["busbar.spec"] = described.spec
     app.extensions["busbar.converter"] = plugin.converter

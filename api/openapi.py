@@ -293,6 +293,8 @@ def _named_lists(spec: Document) -> Document:
             if node.get("enum") in (codes, [*codes, None]):
                 only = {"$ref": f"#/components/schemas/{name}"}
                 return {"anyOf": [only, {"type": "null"}]} if None in node["enum"] else only
+        if isinstance(node.get("type"), list):
+            node = {**node, "type": list(dict.fromkeys(node["type"]))}
         return {key: walk(inner) for key, inner in node.items()}
 
     walked: Document = walk(spec)
