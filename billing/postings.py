@@ -23,6 +23,7 @@ class Kind(StrEnum):
     REVENUE = "revenue"
     TAX = "tax"  # collected for the state
     CLEARING = "clearing"  # on its way from a gateway or bank
+    REFUNDS = "refunds"  # given back of what was earned, against revenue
 
 
 @dataclass(frozen=True)
@@ -84,9 +85,14 @@ def credit_used(seller_id: UUID, payer_id: UUID, amount: Money) -> tuple[Leg, ..
     return _move(credit, Book(seller_id, Kind.RECEIVABLE, amount.currency, payer_id), amount)
 
 
-def mirror(legs: Iterable[Leg]) -> tuple[Leg, ...]:
-    """What undoes the legs: the same amounts the other way, in the opposite order."""
-    return tuple(Leg(leg.credit, leg.debit, leg.amount) for leg in reversed(tuple(legs)))
+def money_returned(
+    seller_id: UUID, payer_id: UUID, gateway_account_id: UUID | None, from_credit: Money, from_revenue: Money
+) -> tuple[Leg, ...]:
+    """Money went back: of the payer's credit first; the rest had settled invoices and is given back of the revenue."""
+    clearing = Book(seller_id, Kind.CLEARING, from_credit.currency, gateway_account_id=gateway_account_id)
+    credit = Book(seller_id, Kind.CUSTOMER_CREDIT, from_credit.currency, payer_id)
+    refunds = Book(seller_id, Kind.REFUNDS, from_credit.currency)
+    return (*_move(credit, clearing, from_credit), *_move(refunds, clearing, from_revenue))
 
 
 def _move(debit: Book, credit: Book, amount: Money) -> tuple[Leg, ...]:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from billing.postings import Book, Kind, Leg, credit_used, invoice_finalized, mirror, payment_received
+from billing.postings import Book, Kind, Leg, credit_used, invoice_finalized, payment_received
 from billing.tax import flat_rate, tax_subtotals
 from core.money import Money
 
@@ -43,12 +43,6 @@ def test_a_payment_pays_what_it_is_allocated_to_and_the_rest_is_credit(allocated
     sums = balances(payment_received(SELLER, PAYER, GATEWAY, eur(allocated), eur(rest)))
     assert sums[Kind.CLEARING] == allocated + rest
     assert (sums[Kind.RECEIVABLE], sums[Kind.CUSTOMER_CREDIT]) == (-allocated, -rest)
-
-
-@given(AMOUNTS, AMOUNTS)
-def test_a_mirror_leaves_every_account_as_it_was(allocated: int, rest: int) -> None:
-    legs = payment_received(SELLER, PAYER, GATEWAY, eur(allocated), eur(rest))
-    assert set(balances(legs + mirror(legs)).values()) <= {0}
 
 
 def test_an_invoice_that_is_paid_leaves_nothing_to_receive() -> None:
