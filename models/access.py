@@ -139,6 +139,7 @@ class IdempotencyRecord(Base, Recorded):
         CheckConstraint("(status IS NULL) = (finished_at IS NULL)", name="finished"),
         Index("ix_idempotency_record_expires_at", "expires_at"),
     )
+    dispatch: ClassVar[tuple[str, ...]] = ("provider_id", "expires_at")
     grants: ClassVar[str] = "select, insert, update, delete"
 
     provider_id: Mapped[UUID] = mapped_column(primary_key=True)

@@ -68,7 +68,7 @@ def close() -> None:
     tenant("event_hour", grants="select, insert, update", dispatch=())
     tenant("gateway_account", grants="select, insert, update", dispatch=("provider_id", "id", "gateway"))
     tenant("gateway_customer", grants="select, insert, update", dispatch=())
-    tenant("idempotency_record", grants="select, insert, update, delete", dispatch=())
+    tenant("idempotency_record", grants="select, insert, update, delete", dispatch=("provider_id", "expires_at"))
     tenant(
         "inbound_event",
         grants="select, insert, update",
