@@ -18,12 +18,14 @@ class Evidence:
         boots: how often its SNMP engine was started.
         uptime_s: decimal string, seconds since its last start (wraps at 497 days on most devices).
         reset_at: since when the register counts, if the device tells.
+        power_w: decimal string, what flowed at that moment: what an interval that cannot be measured is estimated by.
     """
 
     serial: str | None = None
     boots: int | None = None
     uptime_s: str | None = None
     reset_at: datetime | None = None
+    power_w: str | None = None
 
     def as_json(self) -> dict[str, Any]:
         """The members that are known."""
@@ -32,6 +34,7 @@ class Evidence:
             "boots": self.boots,
             "uptime_s": self.uptime_s,
             "reset_at": self.reset_at and rfc3339(self.reset_at),
+            "power_w": self.power_w,
         }
         return {name: value for name, value in members.items() if value is not None}
 

@@ -16,10 +16,11 @@ from sqlalchemy import ColumnElement, select, update
 from core.errors import NotFound
 from core.ids import encode
 from models.agents import Agent
-from models.places import Site
+from models.places import Point, Site
 from services.agents import communities
 from services.clock import system_now
 from services.context import Context
+from services.sets import among
 
 # An agent that has not been heard of for so long does not follow any more.
 FOLLOWS = timedelta(seconds=15)
@@ -57,13 +58,19 @@ def configuration(ctx: Context, agent_id: UUID | None) -> dict[str, Any]:
     site = ctx.session.execute(
         select(Site.code, Site.time_zone).where(Site.provider_id == ctx.provider.id, Site.id == agent.site_id)
     ).one()
-    secrets = communities(ctx, agent)
+    secrets, known = communities(ctx, agent), _points(ctx, agent)
     return {
         "agent": encode("agent", agent.id),
         "version": agent.config_version,
         "site": {"code": site.code, "time_zone": site.time_zone},
         "targets": [
-            {"interval_s": agent.interval_s, **target, "community": secrets[target["name"]]} for target in agent.targets
+            {
+                "interval_s": agent.interval_s,
+                **target,
+                "community": secrets[target["name"]],
+                "points": [{**place, "point": known.get(place["point"], place["point"])} for place in target["points"]],
+            }
+            for target in agent.targets
         ],
     }
 
@@ -105,6 +112,21 @@ def pass_over(ctx: Context, instant: datetime) -> None:
 def site_of(ctx: Context, agent_id: UUID) -> UUID:
     """The site of an agent: the only one whose points it may report."""
     return _self(ctx, agent_id).site_id
+
+
+def _points(ctx: Context, agent: Agent) -> dict[str, str]:
+    """The ids of the points that an agent's targets name by path or external id: another site may have the same path.
+    What the site does not have yet keeps its name."""
+    named = {place["point"] for target in agent.targets for place in target["points"]}
+    rows = ctx.session.execute(
+        select(Point.id, Point.path, Point.external_id).where(
+            Point.provider_id == ctx.provider.id,
+            Point.site_id == agent.site_id,
+            among(Point.path, named) | among(Point.external_id, named),
+        )
+    ).all()
+    by_external_id = {row.external_id: encode("point", row.id) for row in rows if row.external_id}
+    return by_external_id | {row.path: encode("point", row.id) for row in rows}
 
 
 def _whole_ms(span: timedelta) -> int:

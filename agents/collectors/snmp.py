@@ -137,9 +137,11 @@ def _readings(
 ) -> list[Reading]:
     """What one answer says about one place: nothing for a register that is absent or has no value."""
     identity = profile.identity
+    values = {register.name: register.value(answer.values.get(register.source)) for register in registers}
+    power_w = next((values[r.name] for r in registers if r.unit == "W"), None)
     readings = []
     for register in registers:
-        value = register.value(answer.values.get(register.source))
+        value = values[register.name]
         if value is None:
             continue
         evidence = Evidence(
@@ -147,6 +149,7 @@ def _readings(
             boots=identity.boot_count(answer.values),
             uptime_s=identity.uptime_s(answer.values),
             reset_at=register.reset_at(answer.values.get(register.reset_source or ""), target.time_zone),
+            power_w=power_w if register.kind == "counter" else None,
         )
         readings.append(Reading(place.point, register.name, register.unit, answer.at, value, evidence))
     return readings

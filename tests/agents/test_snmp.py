@@ -88,6 +88,7 @@ def test_a_register_comes_with_its_identity_and_the_second_it_was_read() -> None
             "boots": 3,
             "uptime_s": "180.25",
             "reset_at": "2022-08-16T15:37:56Z",
+            "power_w": "270",
         },
     }
 

@@ -10,7 +10,7 @@ from uuid import UUID
 
 import pytest
 from flask import Flask
-from sqlalchemy import text, update
+from sqlalchemy import select, text, update
 
 from core.ids import decode, encode, new_id
 from models.agents import Agent
@@ -153,6 +153,31 @@ def test_an_agent_reads_its_configuration_with_communities(made: dict[str, Any],
     assert same.status_code == 304
 
 
+def test_points_are_named_by_id_where_the_site_has_them(
+    client: Caller, site: str, open_unit: Open, enrol: Enrol
+) -> None:
+    """Two sites may have the same path; the agent's is meant."""
+    with open_unit() as ctx:
+        make_site(ctx, "fra-1")
+        sites = {row.code: row.id for row in ctx.session.scalars(select(Site))}
+        ids = {}
+        for code in sites:
+            row = Point(
+                provider_id=ctx.provider.id,
+                id=new_id(),
+                site_id=sites[code],
+                path="rack-12/pdu-a",
+                kind="pdu",
+                created_at=ctx.now,
+            )
+            ctx.session.add(row)
+            ids[code] = encode("point", row.id)
+    other = {**TARGET, "host": "10.0.4.18", "points": [{"point": "not/there/yet"}]}
+    agent = enrol(client.made("/v1/agents", {"name": "a", "site": site, "targets": [TARGET, other]})["enrolment_token"])
+    targets = agent.get("/v1/agents/self/config").json["targets"]
+    assert [place["point"] for target in targets for place in target["points"]] == [ids["ams-1"], "not/there/yet"]
+
+
 def test_a_change_of_targets_is_a_new_configuration_and_keeps_communities(
     client: Caller, made: dict[str, Any], enrol: Enrol
 ) -> None:
@@ -252,7 +277,7 @@ def test_wrong_targets_are_named(client: Caller, site: str, targets: Any, code: 
 def test_a_point_of_another_site_is_unknown(client: Caller, site: str, open_unit: Open) -> None:
     with open_unit() as ctx:
         make_site(ctx, "fra-1")
-        other = ctx.session.query(Site).filter_by(code="fra-1").one()
+        other = ctx.session.scalars(select(Site).where(Site.code == "fra-1")).one()
         point = Point(
             provider_id=ctx.provider.id, id=new_id(), site_id=other.id, path="p", kind="pdu", created_at=ctx.now
         )
