@@ -8,7 +8,12 @@ from datetime import datetime
 from decimal import Decimal
 
 from billing.items import AgreedTerm, Item
+from billing.members import Members
 from billing.periods import Interval, cadence
+from core.errors import FieldError
+
+NOW, PERIOD_END = "now", "period_end"
+QUANTITIES_MOST = 200
 
 
 @dataclass(frozen=True)
@@ -52,3 +57,37 @@ def period_end(
     at = max(now, started_at)
     ends = [cadence(interval, anchor, started_at, time_zone).span_at(at).end for interval in intervals]
     return max(ends, default=None)
+
+
+def read_quantities(value: object, pointer: str, errors: list[FieldError]) -> dict[str, Decimal]:
+    """Read quantities by charge code; what is wrong is added to `errors`.
+
+    Codes: `object_expected`, `too_long`, `quantity_negative`, and those of decimal strings.
+    """
+    members = Members(value, pointer, errors)
+    if not isinstance(value, Mapping):
+        return {}
+    if len(value) > QUANTITIES_MOST:
+        errors.append(FieldError(pointer, "too_long", f"Give at most {QUANTITIES_MOST}."))
+        return {}
+    quantities = {name: members.decimal(name, sign="any") for name in value}
+    for name, quantity in quantities.items():
+        if quantity < 0:
+            members.refuse(name, "quantity_negative", "A quantity is zero or more.")
+    return quantities
+
+
+def read_effective(value: object, pointer: str, errors: list[FieldError]) -> str | datetime | None:
+    """Read when a change takes effect: `now`, `period_end`, or `{"at": instant}`.
+
+    Codes: `effective_unknown`, and those of an object's member `at`.
+    """
+    if value in (NOW, PERIOD_END):
+        return str(value)
+    if not isinstance(value, Mapping):
+        errors.append(FieldError(pointer, "effective_unknown", 'Use "now", "period_end" or {"at": …}.'))
+        return None
+    members = Members(value, pointer, errors)
+    at = members.instant("at")
+    members.close()
+    return at

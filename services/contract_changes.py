@@ -11,7 +11,7 @@ from uuid import UUID
 
 from sqlalchemy import select, update
 
-from billing.changes import Change, period_end
+from billing.changes import NOW, PERIOD_END, Change, period_end
 from billing.items import RECURRING
 from billing.periods import Interval
 from billing.states.subscription import PENDING
@@ -28,7 +28,6 @@ from services.paging import Slice, Window, in_order
 from services.sets import among
 from services.subscription_views import SubscriptionView, view
 
-NOW, PERIOD_END = "now", "period_end"
 AHEAD_MOST = timedelta(days=3650)
 ENDED = ("cancelled", "expired")
 

@@ -21,6 +21,7 @@ from core.period import rfc3339
 from models.subscriptions import ProvisioningRequest, Subscription
 from services import outbox, subscriptions
 from services.context import Context
+from services.paging import Slice, Window, newest_first
 from services.subscription_views import SubscriptionView, facts, view
 from services.subscriptions import PROVISIONED, Order
 
@@ -163,6 +164,15 @@ def _take(ctx: Context, subscription: Subscription, asked: ProvisioningRequest, 
         if subscription.status == PENDING and subscription.start_on == PROVISIONED:
             subscriptions.start(ctx, subscription, at)
     _tell(ctx, subscription, DONE[asked.kind], asked)
+
+
+def list_requests(ctx: Context, subscription_id: UUID, window: Window) -> Slice[ProvisioningRequest]:
+    """What was asked for a subscription and what was answered, newest first."""
+    subscriptions.find(ctx, subscription_id)
+    statement = select(ProvisioningRequest).where(
+        ProvisioningRequest.provider_id == ctx.provider.id, ProvisioningRequest.subscription_id == subscription_id
+    )
+    return newest_first(ctx, statement, ProvisioningRequest.id, window)
 
 
 def _asked(ctx: Context, subscription: Subscription, reference: str | None) -> ProvisioningRequest:

@@ -78,6 +78,11 @@ class SubscriptionView:
         return {"on": "provisioned"} if self.start_on == "provisioned" else {"at": self.start_at}
 
     @property
+    def started_at(self) -> datetime | None:
+        """When it started; None while it is pending."""
+        return None if self.status == "pending" else self.start_at
+
+    @property
     def quantities(self) -> Mapping[str, Decimal]:
         """By charge code, of what is ordered by quantity."""
         return {item.charge_code: item.quantity for item in self.items if item.kind != "usage"}
@@ -98,9 +103,7 @@ def views(ctx: Context, subscriptions: Sequence[Subscription]) -> list[Subscript
                 PlanVersion.provider_id == ctx.provider.id,
                 among(PlanVersion.id, {s.plan_version_id for s in subscriptions}),
             )
-        )
-        .tuples()
-        .all()
+        ).all()
     )
     requests = _open_requests(ctx, ids)
     return [_view(s, numbers[s.plan_version_id], items[s.id], requests.get(s.id)) for s in subscriptions]
@@ -206,7 +209,7 @@ def facts(shown: SubscriptionView) -> dict[str, Any]:
         "time_zone": shown.time_zone,
         "anchor": shown.anchor,
         "start": start,
-        "started_at": _instant(shown.start_at) if shown.status != "pending" else None,
+        "started_at": _instant(shown.started_at),
         "ended_at": _instant(shown.ended_at),
         "reference": shown.reference,
         "purchase_order": shown.purchase_order,

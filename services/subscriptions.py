@@ -186,7 +186,7 @@ def start(ctx: Context, subscription: Subscription, at: datetime) -> None:
             & (Price.plan_version_id == subscription.plan_version_id),
         )
         .where(SubscriptionItem.provider_id == ctx.provider.id, SubscriptionItem.subscription_id == subscription.id)
-    ).tuples()
+    ).all()
     agreed = {item: (price, Decimal(subscription.quantities[code])) for item, price, code in prices}
     add_terms(ctx, agreed, at)
     ctx.session.flush()

@@ -1,0 +1,218 @@
+"""Subscriptions, their changes, previews and provisioning, as they come and go."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import marshmallow as ma
+
+from api.schemas import ExternalIdQuery, ListQuery, Resource, Schema, fields
+from api.schemas.coded import Coded
+from api.schemas.parsed import Parsed
+from billing.changes import QUANTITIES_MOST, read_effective, read_quantities
+from billing.items import KINDS
+from billing.periods import ANCHORS
+from billing.price import DECIMAL_STRING
+from billing.states.subscription import SUBSCRIPTION
+from services.provisioning import DONE, STATUSES
+
+QUANTITIES = {
+    "type": "object",
+    "description": "By charge code; what is not named is 1. Usage has none.",
+    "maxProperties": QUANTITIES_MOST,
+    "additionalProperties": {**DECIMAL_STRING, "pattern": r"^(0|[1-9][0-9]{0,25})(\.[0-9]{1,12})?$"},
+    "examples": [{"rack": "3"}],
+}
+EFFECTIVE = {
+    "description": "At once, at the end of the current span (of several the one that ends last), or at an instant.",
+    "oneOf": [
+        {"type": "string", "enum": ["now", "period_end"]},
+        {
+            "type": "object",
+            "required": ["at"],
+            "additionalProperties": False,
+            "properties": {"at": {"type": "string", "format": "date-time"}},
+        },
+    ],
+    "examples": ["period_end", {"at": "2026-03-01T00:00:00Z"}],
+}
+
+
+class Start(Schema):
+    """When a subscription starts: at an instant, or when its service is provisioned."""
+
+    at = fields.Instant()
+    on = fields.Enum(["provisioned"])
+
+    @ma.validates_schema
+    def one_of_two(self, data: dict[str, Any], **kwargs: Any) -> None:
+        if len(data) != 1:
+            raise ma.ValidationError(
+                {"_schema": [Coded("start_expected", 'Write {"at": …} or {"on": "provisioned"}.')]}
+            )
+
+
+class _Notes(Schema):
+    """What is not agreed upon and may be changed at any time."""
+
+    reference = fields.String(max_length=200, allow_none=True, description="The service's name where it runs.")
+    purchase_order = fields.String(max_length=100, allow_none=True)
+    cost_centre = fields.String(max_length=100, allow_none=True)
+    external_id = fields.ExternalId(allow_none=True)
+    metadata = fields.Metadata()
+
+
+class SubscriptionNew(_Notes):
+    """An order."""
+
+    account = fields.Reference("account", required=True)
+    plan = fields.Reference("plan", required=True)
+    start = fields.Nested(Start, required=True)
+    anchor = fields.Enum(ANCHORS, load_default="calendar", description="Where spans begin: day 1, or as it started.")
+    currency = fields.Currency(allow_none=True, metadata={"description": "By default the account's."})
+    quantities = Parsed(read_quantities, QUANTITIES)
+
+
+class SubscriptionPreviewNew(SubscriptionNew):
+    """An order, and up to when to look."""
+
+    as_of = fields.Instant(description="Everything billed up to here; by default the start.")
+
+
+class SubscriptionPatch(_Notes):
+    """What to change; members that are not given stay. Terms change by `/changes`."""
+
+
+class SubscriptionItem(Schema):
+    """One charge of a subscription, with what is in force."""
+
+    id = fields.TypeID("subscription_item", required=True)
+    charge_code = fields.String(required=True)
+    name = fields.String(required=True)
+    kind = fields.Enum(KINDS, required=True)
+    quantity = fields.DecimalString(required=True)
+
+
+class ProvisioningOpen(Schema):
+    """What a provisioning system was asked and has not done yet."""
+
+    request = fields.TypeID("event", attribute="id", required=True)
+    kind = fields.Enum(list(DONE), required=True)
+    asked_at = fields.Instant(required=True)
+    answer = fields.Raw(allow_none=True, metadata={"type": ["object", "null"]})
+
+
+class Subscription(Resource):
+    """An account's contract on a plan version."""
+
+    id = fields.TypeID("subscription", required=True)
+    account = fields.TypeID("account", attribute="account_id", required=True)
+    plan = fields.TypeID("plan", attribute="plan_id", required=True)
+    plan_version = fields.TypeID("plan_version", attribute="plan_version_id", required=True)
+    version = fields.Integer(required=True, description="The number of the plan version.")
+    status = fields.Enum(SUBSCRIPTION.states, required=True)
+    currency = fields.Currency(required=True)
+    time_zone = fields.String(required=True, description="In which its spans are cut; the payer's at its start.")
+    anchor = fields.Enum(ANCHORS, required=True)
+    start = fields.Nested(Start, required=True)
+    started_at = fields.Instant(allow_none=True)
+    ended_at = fields.Instant(allow_none=True)
+    reference = fields.String(allow_none=True)
+    purchase_order = fields.String(allow_none=True)
+    cost_centre = fields.String(allow_none=True)
+    quantities = fields.Dict(keys=fields.String(), values=fields.DecimalString(), required=True)
+    items = fields.List(fields.Nested(SubscriptionItem), required=True)
+    provisioning = fields.Nested(
+        ProvisioningOpen, attribute="request", allow_none=True, metadata={"description": "The open request, if any."}
+    )
+
+
+class SubscriptionQuery(ExternalIdQuery):
+    """Which subscriptions."""
+
+    account = fields.Reference("account")
+    status = fields.Enum(SUBSCRIPTION.states)
+
+
+class ChangeNew(Schema):
+    """A change of contract: an end, or other quantities."""
+
+    effective = Parsed(read_effective, EFFECTIVE, required=True)
+    cancel = fields.Boolean(description="true ends the subscription.")
+    quantities = Parsed(read_quantities, QUANTITIES)
+
+    @ma.validates_schema
+    def one_change(self, data: dict[str, Any], **kwargs: Any) -> None:
+        if bool(data.get("cancel")) == bool(data.get("quantities")):
+            detail = "A change is either `cancel` or `quantities`."
+            raise ma.ValidationError({"_schema": [Coded("change_expected", detail)]})
+
+
+class ChangePreviewNew(ChangeNew):
+    """A change, and up to when to look."""
+
+    as_of = fields.Instant(description="Everything billed up to here; by default when the change takes effect.")
+
+
+class Change(Schema):
+    """A change of contract, scheduled or done."""
+
+    id = fields.TypeID("change", required=True)
+    subscription = fields.TypeID("subscription", attribute="subscription_id", required=True)
+    effective_at = fields.Instant(required=True)
+    status = fields.Enum(["scheduled", "done", "withdrawn", "failed"], required=True)
+    cancel = fields.Boolean(required=True)
+    quantities = fields.Dict(keys=fields.String(), values=fields.DecimalString(), required=True)
+    detail = fields.String(allow_none=True, description="Why it failed or was withdrawn.")
+    created_at = fields.Instant(required=True)
+
+
+class ChangeQuery(ListQuery):
+    """Which changes; by default those to come."""
+
+    status = fields.Enum(["scheduled", "done", "withdrawn", "failed"], load_default="scheduled")
+
+
+class PreviewLine(Schema):
+    """A line that would be billed; `due_at` is when it could first be on an invoice."""
+
+    charge_code = fields.String(required=True)
+    kind = fields.Enum([*KINDS, "credit"], required=True)
+    span = fields.Span(required=True)
+    quantity = fields.DecimalString(required=True)
+    unit = fields.String(allow_none=True)
+    exact = fields.DecimalString(required=True)
+    amount = fields.MinorAmount(required=True)
+    due_at = fields.Instant(required=True)
+
+
+class Preview(Schema):
+    """Every line up to `as_of`, net, in the order of their dates."""
+
+    currency = fields.Currency(required=True)
+    as_of = fields.Instant(required=True)
+    subtotal_amount = fields.MinorAmount(required=True)
+    lines = fields.List(fields.Nested(PreviewLine), required=True)
+
+
+class ProvisioningAnswer(Schema):
+    """What a provisioning system answers."""
+
+    request = fields.String(
+        min_length=1, max_length=100, description="The id of the event that asked; by default the open request's."
+    )
+    status = fields.Enum(STATUSES, required=True)
+    at = fields.Instant(description="When it was done; by default now. Not in the future, not before the order.")
+    reference = fields.String(max_length=200, allow_none=True)
+    detail = fields.String(max_length=2000, allow_none=True)
+
+
+class ProvisioningRequest(Schema):
+    """What was asked of the provisioning system, and what it answered."""
+
+    request = fields.TypeID("event", attribute="id", required=True)
+    kind = fields.Enum(list(DONE), required=True)
+    status = fields.Enum(["open", "answered", "superseded"], required=True)
+    asked_at = fields.Instant(required=True)
+    answered_at = fields.Instant(allow_none=True)
+    answer = fields.Raw(allow_none=True, metadata={"type": ["object", "null"]})

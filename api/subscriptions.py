@@ -1,0 +1,200 @@
+"""Subscriptions over HTTP: orders, previews, changes, and what provisioning systems answer."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from flask.views import MethodView
+
+from api.http import blueprint, context, page, refuses, require
+from api.schemas import ListQuery, page_of
+from api.schemas.subscriptions import (
+    Change,
+    ChangeNew,
+    ChangePreviewNew,
+    ChangeQuery,
+    Preview,
+    ProvisioningAnswer,
+    ProvisioningRequest,
+    Subscription,
+    SubscriptionNew,
+    SubscriptionPatch,
+    SubscriptionPreviewNew,
+    SubscriptionQuery,
+)
+from billing.changes import Change as ChangeValue
+from services import contract_changes, previews, provisioning, subscriptions
+from services.contract_changes import ChangeView
+from services.previews import Preview as PreviewValue
+from services.provisioning import Answer
+from services.subscription_views import SubscriptionView
+from services.subscriptions import Order
+
+blp = blueprint("subscriptions", "Subscriptions: an account's contract on a plan version.")
+ORDER_EXAMPLE = {
+    "account": "crm-4711",
+    "plan": "colo-rack",
+    "start": {"on": "provisioned"},
+    "anchor": "calendar",
+    "quantities": {"rack": "3"},
+    "purchase_order": "PO-2026-118",
+}
+ORDER_REFUSALS = {
+    "account_unknown": "There is no such account.",
+    "plan_unknown": "There is no such plan.",
+    "plan_not_offered": "No version of the plan is offered yet.",
+    "currency_not_offered": "The plan has no prices in this currency.",
+    "charge_code_unknown": "The plan has no such charge.",
+    "quantity_negative": "A quantity below zero.",
+    "quantity_not_allowed": "Usage has no ordered quantity.",
+    "start_expected": "Neither an instant nor provisioned, or both.",
+    "start_out_of_range": "More than five years back or ten years on.",
+}
+CHANGE_REFUSALS = {
+    "change_expected": "Neither cancel nor quantities, or both.",
+    "effective_unknown": "Neither now, nor period_end, nor an instant.",
+    "effective_in_past": "A change takes effect now or later.",
+    "effective_out_of_range": "More than ten years on.",
+    "charge_code_unknown": "The subscription has no such charge.",
+    "quantity_negative": "A quantity below zero.",
+    "quantity_not_allowed": "Usage has no ordered quantity.",
+}
+ENDED = {
+    "subscription_ended": "It has ended.",
+    "subscription_not_started": "It has not started, so it has no period yet.",
+}
+
+
+def _order(body: dict[str, Any]) -> Order:
+    start = body.pop("start")
+    return Order(start_at=start.get("at"), **body)
+
+
+def _change(body: dict[str, Any]) -> ChangeValue:
+    return ChangeValue(bool(body.get("cancel")), body.get("quantities") or {})
+
+
+@blp.route("/v1/subscriptions")
+class Subscriptions(MethodView):
+    @require("subscriptions:read")
+    @blp.arguments(SubscriptionQuery, location="query")
+    @blp.response(200, page_of(Subscription))
+    def get(self, query: dict[str, Any]) -> dict[str, Any]:
+        """List subscriptions, newest first."""
+        filters = {name: query.get(name) for name in ("external_id", "account", "status")}
+        return page(query, lambda window: subscriptions.list_subscriptions(context(), window, **filters))
+
+    @require("subscriptions:write")
+    @refuses(422, **ORDER_REFUSALS)
+    @blp.arguments(SubscriptionNew, example=ORDER_EXAMPLE)
+    @blp.response(201, Subscription)
+    def post(self, body: dict[str, Any]) -> SubscriptionView:
+        """Order. The event `subscription.provision_requested` asks for the service."""
+        return provisioning.order(context(), _order(body))
+
+
+@blp.route("/v1/subscriptions/preview")
+class OrderPreview(MethodView):
+    @require("subscriptions:read")
+    @refuses(422, **ORDER_REFUSALS, as_of_out_of_range="More than five years ahead.")
+    @blp.arguments(SubscriptionPreviewNew, example={**ORDER_EXAMPLE, "as_of": "2026-03-01T00:00:00Z"})
+    @blp.response(200, Preview)
+    def post(self, body: dict[str, Any]) -> PreviewValue:
+        """What an order would be billed up to an instant, if nothing is used. Nothing is stored."""
+        as_of = body.pop("as_of", None)
+        return previews.of_order(context(), _order(body), as_of)
+
+
+@blp.route("/v1/subscriptions/<id(subscription):subscription_id>")
+class OneSubscription(MethodView):
+    @require("subscriptions:read")
+    @blp.response(200, Subscription)
+    def get(self, subscription_id: UUID) -> SubscriptionView:
+        """One subscription."""
+        return subscriptions.get(context(), subscription_id)
+
+    @require("subscriptions:write")
+    @blp.arguments(SubscriptionPatch, example={"purchase_order": "PO-2026-119"})
+    @blp.response(200, Subscription)
+    def patch(self, body: dict[str, Any], subscription_id: UUID) -> SubscriptionView:
+        """Change what is not agreed upon; terms change by `/changes`."""
+        return subscriptions.change_notes(context(), subscription_id, body)
+
+
+@blp.route("/v1/subscriptions/<id(subscription):subscription_id>/preview-change")
+class ChangePreview(MethodView):
+    @require("subscriptions:read")
+    @refuses(409, **ENDED)
+    @refuses(422, **CHANGE_REFUSALS, as_of_out_of_range="More than five years ahead.")
+    @blp.arguments(ChangePreviewNew, example={"effective": "now", "quantities": {"rack": "5"}})
+    @blp.response(200, Preview)
+    def post(self, body: dict[str, Any], subscription_id: UUID) -> PreviewValue:
+        """What would be billed and given back with a change. Nothing is stored."""
+        return previews.of_change(context(), subscription_id, _change(body), body["effective"], body.get("as_of"))
+
+
+@blp.route("/v1/subscriptions/<id(subscription):subscription_id>/changes")
+class Changes(MethodView):
+    @require("subscriptions:read")
+    @blp.arguments(ChangeQuery, location="query")
+    @blp.response(200, page_of(Change))
+    def get(self, query: dict[str, Any], subscription_id: UUID) -> dict[str, Any]:
+        """List changes, the next one first; by default those to come."""
+        return page(
+            query,
+            lambda window: contract_changes.list_scheduled(context(), subscription_id, window, query["status"]),
+        )
+
+    @require("subscriptions:write")
+    @refuses(409, **ENDED)
+    @refuses(422, **CHANGE_REFUSALS)
+    @blp.arguments(ChangeNew, example={"effective": "period_end", "cancel": True})
+    @blp.response(201, Change)
+    def post(self, body: dict[str, Any], subscription_id: UUID) -> ChangeView:
+        """Change the contract now, or schedule the change."""
+        return contract_changes.make(context(), subscription_id, _change(body), body["effective"])
+
+
+@blp.route("/v1/subscriptions/<id(subscription):subscription_id>/changes/<id(change):change_id>")
+class OneChange(MethodView):
+    @require("subscriptions:read")
+    @blp.response(200, Change)
+    def get(self, subscription_id: UUID, change_id: UUID) -> ChangeView:
+        """One change."""
+        return contract_changes.get(context(), subscription_id, change_id)
+
+    @require("subscriptions:write")
+    @refuses(409, change_not_scheduled="It was done, withdrawn or has failed.")
+    @blp.response(204)
+    def delete(self, subscription_id: UUID, change_id: UUID) -> None:
+        """Withdraw a scheduled change."""
+        contract_changes.withdraw(context(), subscription_id, change_id)
+
+
+@blp.route("/v1/subscriptions/<id(subscription):subscription_id>/provisioning")
+class Provisioning(MethodView):
+    @require("subscriptions:read")
+    @blp.arguments(ListQuery, location="query")
+    @blp.response(200, page_of(ProvisioningRequest))
+    def get(self, query: dict[str, Any], subscription_id: UUID) -> dict[str, Any]:
+        """List what was asked of the provisioning system and what it answered, newest first."""
+        return page(query, lambda window: provisioning.list_requests(context(), subscription_id, window))
+
+    @require("subscriptions:write")
+    @refuses(409, request_not_open="Nothing is asked, or it was answered already.")
+    @refuses(
+        422,
+        request_unknown="Not a request of this subscription.",
+        status_mismatch="Not an answer to what was asked.",
+        at_in_future="`at` lies in the future.",
+        at_before_order="`at` lies before the order.",
+    )
+    @blp.arguments(
+        ProvisioningAnswer,
+        example={"request": "evt_01h455vb4pex5vsknk084sn02q", "status": "provisioned", "reference": "rack-12"},
+    )
+    @blp.response(200, Subscription)
+    def post(self, body: dict[str, Any], subscription_id: UUID) -> SubscriptionView:
+        """Answer a request. `provisioned` starts a subscription that waits for it."""
+        return provisioning.answer(context(), subscription_id, Answer(**body))
