@@ -1,55 +1,70 @@
-"""Mail of live providers: claimed, handed to the mail server, recorded. A sandbox's mail never leaves its outbox."""
+"""Handing mail of live providers to the mail server. A sandbox's mail stays in its outbox."""
 
 from __future__ import annotations
 
-import logging
 import smtplib
+import ssl
 from collections.abc import Sequence
 from email.message import EmailMessage
 from urllib.parse import unquote, urlsplit
 from uuid import UUID
 
-from runtime import house as houses
+from core.ids import encode
+from runtime.house import house
 from runtime.unit import unit
 from services import mail
 from services.clock import system_now
 from services.mail import Letter
 
-log = logging.getLogger(__name__)
-
 ACTOR = "job:mail"
-SMTP_SECONDS = 20
+TIMEOUT_SECONDS = 20
 
 
 def send(provider_id: UUID, mail_ids: Sequence[UUID]) -> None:
-    """Send mails that are due. Without a mail server configured they wait."""
-    settings = houses.house().settings
+    """Send mails: claim one, hand it over, write down how it went. Without a mail server they wait.
+
+    A process killed after the hand-over leaves a claim that runs out, and the mail goes twice under one Message-ID.
+    """
+    settings = house().settings
     if settings.smtp_url is None:
         return
     for mail_id in mail_ids:
         with unit(provider_id, actor=ACTOR) as ctx:
             letter = mail.claim(ctx, mail_id, system_now())
-        if letter is None:
-            continue
-        error = _hand_over(settings.smtp_url, settings.mail_from, letter)
-        with unit(provider_id, actor=ACTOR) as ctx:
-            mail.record(ctx, mail_id, system_now(), error)
+        if letter is not None:
+            error = hand_over(settings.smtp_url, settings.mail_from, letter)
+            with unit(provider_id, actor=ACTOR) as ctx:
+                mail.record(ctx, mail_id, system_now(), error)
 
 
-def _hand_over(url: str, sender: str, letter: Letter) -> str | None:
-    """Give a letter to the mail server; returns what went wrong."""
-    parts = urlsplit(url)
+def hand_over(smtp_url: str, sender: str, letter: Letter) -> str | None:
+    """Give a mail to the server; what went wrong, without addresses, or None.
+
+    Args:
+        smtp_url: `smtp://user:password@host:port`, with STARTTLS where the server offers it, or `smtps://`.
+    """
+    server = urlsplit(smtp_url)
+    host, port = server.hostname or "localhost", server.port or (465 if server.scheme == "smtps" else 25)
+    tls = ssl.create_default_context()
+    try:
+        with (
+            smtplib.SMTP_SSL(host, port, timeout=TIMEOUT_SECONDS, context=tls)
+            if server.scheme == "smtps"
+            else smtplib.SMTP(host, port, timeout=TIMEOUT_SECONDS)
+        ) as client:
+            if server.scheme != "smtps" and client.ehlo() and client.has_extn("starttls"):
+                client.starttls(context=tls)
+            if server.username:
+                client.login(unquote(server.username), unquote(server.password or ""))
+            client.send_message(_message(sender, letter))
+    except (OSError, smtplib.SMTPException) as error:
+        return f"The mail server did not take it: {type(error).__name__}."
+    return None
+
+
+def _message(sender: str, letter: Letter) -> EmailMessage:
     message = EmailMessage()
     message["From"], message["To"], message["Subject"] = sender, ", ".join(letter.to), letter.subject
-    message["Message-ID"] = f"<{letter.mail_id}@{sender.rpartition('@')[2]}>"
+    message["Message-ID"] = f"<{encode('mail', letter.mail_id)}@{sender.rpartition('@')[2]}>"
     message.set_content(letter.body)
-    try:
-        with smtplib.SMTP(parts.hostname or "localhost", parts.port or 25, timeout=SMTP_SECONDS) as server:
-            if server.has_extn("starttls"):
-                server.starttls()
-            if parts.username:
-                server.login(unquote(parts.username), unquote(parts.password or ""))
-            server.send_message(message)
-    except (OSError, smtplib.SMTPException) as failed:
-        return type(failed).__name__
-    return None
+    return message

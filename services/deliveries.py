@@ -117,8 +117,8 @@ def claim(ctx: Context, now: datetime) -> list[Parcel]:
         .where(Delivery.provider_id == ctx.provider.id, Delivery.id.in_(_claimable(ctx, now)), _is_due(now))
         .order_by(Delivery.next_at, Delivery.id)
         .with_for_update(of=Delivery, skip_locked=True)
-    ).tuples()
-    return [_taken(ctx, *row, now=now) for row in rows if _goes_on(row[0], row[1])]
+    )
+    return [_taken(ctx, row[0], row[1], row[2], now) for row in rows if _goes_on(row[0], row[1])]
 
 
 def _is_due(now: datetime) -> Any:
