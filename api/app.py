@@ -67,18 +67,18 @@ class Door(Flask):
 
     def dispatch_request(self) -> ResponseReturnValue:
         try:
-            replayed = idempotency.begin()
+            replayed = idempotency.claim_key()
             if replayed is not None:
                 return replayed
             etags.check_match()
             answer = self.make_response(super().dispatch_request())
             if answer.status_code < 400:
                 idempotency.settle(answer)
-                transaction.commit()
+                transaction.keep()
             return answer
         finally:
-            # Does nothing after a commit.
-            transaction.roll_back()
+            # Does nothing once the transaction is kept.
+            transaction.undo()
             idempotency.give_back()
 
 

@@ -19,7 +19,7 @@ HEADER = "Idempotency-Key"
 _KEY = re.compile(r"[\x21-\x7e]{1,255}")
 
 
-def begin() -> Response | None:
+def claim_key() -> Response | None:
     """Claim the request's key; the stored answer if there is one.
 
     Raises:

@@ -54,7 +54,7 @@ def _open(provider_id: UUID, actor: str, scope: frozenset[UUID] | None) -> Conte
     return made
 
 
-def commit() -> None:
+def keep() -> None:
     """End the transaction, if one was opened, and keep what it did."""
     stack: ExitStack | None = g.pop("transaction", None)
     g.pop("ctx", None)
@@ -62,7 +62,7 @@ def commit() -> None:
         stack.close()
 
 
-def roll_back() -> None:
+def undo() -> None:
     """End the transaction, if one was opened, and undo what it did."""
     stack: ExitStack | None = g.pop("transaction", None)
     g.pop("ctx", None)
