@@ -133,3 +133,31 @@ def dunned(stage: Stage, shop: Shop, tell: Teller) -> None:
     )
     settled = stage.api.get(f"/v1/invoices/{invoice['id']}")
     tell.claim("paid, and the rack is on again", settled["status"] == "paid" and settled["due_amount"] == 0, settled)
+
+
+def line_explained(stage: Stage, shop: Shop, tell: Teller) -> None:
+    """The usage line of the rack with the exchanged PDU says why."""
+    line = usage_line(stage, shop)
+    told = stage.api.get(f"/v1/invoices/{line['invoice']}/lines/{line['id']}/explanation")
+    tell.step(f"line {line['charge_code']}: {told}")
+
+
+def usage_line(stage: Stage, shop: Shop) -> dict[str, Any]:
+    invoice = invoices_of(stage.api, shop.northwind)[-1]
+    lines = stage.api.every(f"/v1/invoices/{invoice['id']}/lines")
+    found = next(row for row in lines if row["kind"] == "usage" and row["subscription"] == shop.subscriptions["rack-12"])
+    return {**found, "invoice": invoice["id"]}
+
+
+def what_to_open(stage: Stage, shop: Shop, tell: Teller) -> None:
+    tell.chapter("Open")
+    link = stage.api.post("/v1/portal-sessions", {"account": shop.northwind})["url"]
+    line = usage_line(stage, shop)
+    pdf = stage.directory / "invoice.pdf"
+    pdf.write_bytes(stage.api.bytes(f"/v1/invoices/{line['invoice']}/pdf"))
+    tell.claim("the invoice's PDF was drawn", pdf.read_bytes().startswith(b"%PDF-"))
+    tell.step(f"the customer's page (works once): {link}")
+    tell.step(f"the API's documentation: {stage.api.base_url}/docs")
+    tell.step(f"an invoice: {pdf}")
+    tell.step(f"why a line is what it is: /v1/invoices/{line['invoice']}/lines/{line['id']}/explanation")
+    tell.step(f"the webhook receiver's log: {stage.directory / 'webhooks.log'}")
