@@ -13,7 +13,7 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import insert, update
+from sqlalchemy import update
 from sqlalchemy.dialects.postgresql import Range
 
 from billing.items import USAGE
@@ -25,6 +25,7 @@ from models.billing import BilledSpan, Charge
 from services import invoicing_items
 from services.context import Context
 from services.invoicing_items import Contracts
+from services.sets import add_rows
 from stores.usage import slots_many
 
 
@@ -71,10 +72,8 @@ def store(ctx: Context, proposed: Proposed) -> None:
     _shrink(ctx, proposed.proposal.shrunk)
     rows = [_charge(ctx, charge, proposed.contracts) for charge in proposed.proposal.charges]
     fresh = [row for row, charge in zip(rows, proposed.proposal.charges, strict=True) if charge.claim_id is None]
-    if fresh:
-        ctx.session.execute(insert(BilledSpan), [_claim(row) for row in fresh])
-    if rows:
-        ctx.session.execute(insert(Charge), rows)
+    add_rows(ctx, BilledSpan, [_claim(row) for row in fresh])
+    add_rows(ctx, Charge, rows)
 
 
 def _shrink(ctx: Context, shrunk: Collection[ShrunkClaim]) -> None:

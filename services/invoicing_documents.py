@@ -9,7 +9,7 @@ from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import and_, insert, select, update
+from sqlalchemy import and_, select, update
 
 from billing.invoices import Billable, DocumentKey, PlannedDocument, collect
 from billing.lines import quality, unit_price
@@ -28,7 +28,7 @@ from services import outbox
 from services.context import Context
 from services.invoicing_view import invoice_json
 from services.outbox import Emission
-from services.sets import among
+from services.sets import add_rows, among
 
 
 @dataclass(frozen=True)
@@ -120,8 +120,8 @@ def draft(
 def _store(ctx: Context, invoices: Sequence[dict[str, Any]], lines: Sequence[dict[str, Any]]) -> None:
     if not invoices:
         return
-    ctx.session.execute(insert(Invoice), invoices)
-    ctx.session.execute(insert(InvoiceLine), [{k: v for k, v in line.items() if k != "charge_id"} for line in lines])
+    add_rows(ctx, Invoice, invoices)
+    add_rows(ctx, InvoiceLine, [{k: v for k, v in line.items() if k != "charge_id"} for line in lines])
     ctx.session.execute(
         update(Charge),
         [{"provider_id": ctx.provider.id, "id": line["charge_id"], "invoice_line_id": line["id"]} for line in lines],

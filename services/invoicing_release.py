@@ -10,7 +10,7 @@ from collections.abc import Collection, Sequence
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import and_, exists, insert, or_, select, update
+from sqlalchemy import and_, exists, or_, select, update
 
 from billing.states import INVOICE
 from billing.states.invoice import CANCEL, DISCARD
@@ -23,7 +23,7 @@ from services import ledger, lookups, outbox
 from services.context import Context
 from services.invoicing_items import ORIGINALS
 from services.invoicing_view import invoice_json
-from services.sets import among
+from services.sets import add_rows, among
 
 RUNNING = ("created", "submitted", "requires_action", "unknown")
 
@@ -94,8 +94,7 @@ def _release(ctx: Context, invoice: Invoice) -> None:
     for charge in (*charges, *waiting):
         charge.released_at = ctx.now
     ctx.session.flush()
-    if given_back:
-        ctx.session.execute(insert(Charge), [_again(ctx, charge) for charge in given_back])
+    add_rows(ctx, Charge, [_again(ctx, charge) for charge in given_back])
     ctx.session.execute(
         update(BilledSpan)
         .where(

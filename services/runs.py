@@ -14,7 +14,7 @@ from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import func, insert, literal, select, update
+from sqlalchemy import func, literal, select, update
 from sqlalchemy.exc import OperationalError
 
 from billing.invoices import PlannedDocument
@@ -26,7 +26,7 @@ from models.accounts import Account
 from models.billing import BillingRun, BillingRunPayer, Invoice
 from services import bill_dates, invoicing_charges, invoicing_documents, invoicing_finalize
 from services.context import Context
-from services.sets import among
+from services.sets import add_rows, among
 
 log = logging.getLogger(__name__)
 
@@ -86,13 +86,12 @@ def make(
         {"provider_id": ctx.provider.id, "run_id": run.id, "payer_id": payer_id, "bill_on": bill_on}
         for payer_id, bill_on in payers
     ]
-    if rows:
-        ctx.session.execute(insert(BillingRunPayer), rows)
+    add_rows(ctx, BillingRunPayer, rows)
     ctx.wake(JOB, run.id)
     return run
 
 
-def claim(ctx: Context, run_id: UUID, size: int = CHUNK) -> list[UUID]:
+def claim(ctx: Context, run_id: UUID) -> list[UUID]:
     """Take the next payers of a run that nobody is at, and write down that they were begun. Commit, then `bill` them.
 
     One that was begun before and not finished took its process down, or was with one that did: it is taken alone, and
@@ -102,7 +101,9 @@ def claim(ctx: Context, run_id: UUID, size: int = CHUNK) -> list[UUID]:
         The payers, in the order of ids; none when no payer is left.
     """
     rows = list(
-        ctx.session.scalars(_pending(ctx, run_id).order_by(BillingRunPayer.tries, BillingRunPayer.payer_id).limit(size))
+        ctx.session.scalars(
+            _pending(ctx, run_id).order_by(BillingRunPayer.tries, BillingRunPayer.payer_id).limit(CHUNK)
+        )
     )
     for row in [row for row in rows if row.tries >= TRIES_MOST]:
         _park(row, "interrupted", f"Billing was begun {row.tries} times and never finished.")
