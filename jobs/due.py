@@ -12,7 +12,7 @@ from uuid import UUID
 from jobs import billing, deliveries, mails, money, reactions
 from jobs.clock import Drive
 from jobs.kinds import Kind, one, whole
-from services import agents_self, invoicing, runs
+from services import agents_self, contract_changes, dunning, idempotency, inbound, invoicing, runs, subscriptions
 
 # What services wake by a word that is not a kind's own name.
 ALSO = {"events": ("reactions", "fan_out")}
@@ -24,6 +24,20 @@ def drive(provider_id: UUID, _: Sequence[UUID]) -> None:
 
 
 BUSINESS = (
+    Kind(
+        "subscription_start",
+        "billing",
+        "SELECT provider_id, id, start_at AS due_at FROM subscription WHERE status = 'pending' AND start_at IS NOT NULL",
+        one("subscription_start", subscriptions.start_due),
+        business=True,
+    ),
+    Kind(
+        "change",
+        "billing",
+        "SELECT provider_id, id, effective_at AS due_at FROM scheduled_change WHERE status = 'scheduled'",
+        one("change", contract_changes.apply_scheduled),
+        business=True,
+    ),
     Kind(
         "billing_due",
         "billing",
@@ -118,6 +132,14 @@ SYSTEM = (
         "SELECT provider_id, id, next_at AS due_at FROM mail WHERE sent_at IS NULL AND NOT sandbox"
         " AND next_at IS NOT NULL",
         mails.send,
+    ),
+    Kind(
+        "remembered_answers",
+        "delivery",
+        # By answer, found by its provider: one deletion takes all of a provider's that are past their life.
+        "SELECT provider_id, provider_id AS id, expires_at AS due_at FROM idempotency_record",
+        whole("remembered_answers", idempotency.forget_expired),
+        batch=500,
     ),
     Kind(
         "clock",

@@ -10,8 +10,9 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from uuid import UUID
 
+from core.ids import decode
 from runtime.unit import unit
-from services import events
+from services import collection, dunning, events
 from services.clock import system_now
 from services.context import Context
 from services.events import Event
@@ -20,7 +21,32 @@ log = logging.getLogger(__name__)
 
 Reaction = Callable[[Context, Event], object]
 
-REACTIONS: Mapping[str, tuple[Reaction, ...]] = {}
+
+
+def _collect(ctx: Context, event: Event) -> None:
+    collection.begin(ctx, event.object_id, "finalized")
+
+
+def _recover(ctx: Context, event: Event) -> None:
+    dunning.recover(ctx, event.object_id)
+
+
+def _decide_again(ctx: Context, event: Event) -> None:
+    dunning.look_again(ctx, decode("invoice", event.data["invoice"]))
+
+
+def _try_new_method(ctx: Context, event: Event) -> None:
+    if event.account_id is not None:
+        collection.begin_for_account(ctx, event.account_id)
+
+
+REACTIONS: Mapping[str, tuple[Reaction, ...]] = {
+    "invoice.finalized": (_collect,),
+    "invoice.paid": (_recover,),
+    "invoice.voided": (_recover,),
+    "payment.failed": (_decide_again,),
+    "payment_method.attached": (_try_new_method,),
+}
 
 ACTOR = "job:reactions"
 BATCH = 200

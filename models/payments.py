@@ -76,9 +76,8 @@ class PaymentMethod(Base, Tenant, Resource):
 class PaymentAttempt(Base, Tenant, Recorded):
     """One try to take money. It leads to at most one charge at the gateway (I5).
 
-    `next_step` is what whoever claims the attempt does at the gateway. `next_at` (business time) is null once the
-    result is known; `lease_until` (system time) is also the pause after an unknown result. `then` is the trigger of
-    the attempt that follows a cancelled one.
+    `next_step` is what whoever claims the attempt does at the gateway. `next_at` is null once the result is known;
+    it and the lease are system time. `then` is the trigger of the attempt that follows a cancelled one.
     """
 
     __tablename__ = "payment_attempt"
@@ -209,7 +208,7 @@ class Refund(Base, Tenant, Resource):
         ref("payment_id", "payment"),
         external("refund"),
         CheckConstraint("amount > 0", name="amount"),
-        CheckConstraint("status IN ('created', 'submitted', 'succeeded', 'failed', 'unknown')", name="status"),
+        CheckConstraint("status IN ('created', 'succeeded', 'failed', 'unknown')", name="status"),
         CheckConstraint("credit_amount BETWEEN 0 AND amount", name="credit_amount"),
         Index("ix_refund_open", "next_at", postgresql_where=text("next_at IS NOT NULL")),
         Index("ix_refund_payment", "provider_id", "payment_id"),

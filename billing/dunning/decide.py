@@ -63,7 +63,8 @@ def decide(policy: Policy, case: Case, now: datetime) -> Decision:
     """Decide what falls due.
 
     Steps that fell due together, after an outage say, are not all taken: of several letters or tries the last one
-    is, the others are written down as overtaken. A suspension waits until a letter is a day old.
+    is, the others are written down as overtaken. What comes after a try waits for its result, and a suspension waits
+    until a letter is a day old.
     """
     if not case.owed:
         return Decision(recovered=True)
@@ -98,6 +99,8 @@ def _take(policy: Policy, case: Case, due: list[int], now: datetime) -> tuple[li
             continue
         overtaken = any(m > n and policy.steps[m].action is action for m in due)
         tasks.append(Task(n, action, _reason_to_skip(case, action, overtaken)))
+        if action is Action.RETRY and tasks[-1].skipped is None:
+            return tasks, now + WAIT_FOR_RESULT
     return tasks, None
 
 

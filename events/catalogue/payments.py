@@ -7,9 +7,8 @@ from events.catalogue.entry import EventType
 EVENTS = (
     EventType("payment_method.attached", "payment_method", "A way to take an account's money was added."),
     EventType("payment_method.detached", "payment_method", "A way to take an account's money was removed."),
-    EventType("payment.succeeded", "payment", "Money was taken."),
-    EventType("payment.received", "payment", "Money that came by itself was recorded."),
+    EventType("payment.succeeded", "payment", "Money was received: by card, or recorded by hand."),
     EventType("payment.failed", "payment_attempt", "A try to take money failed."),
     EventType("refund.succeeded", "refund", "Money was given back."),
-    EventType("credit.used", "account", "An account's credit settled an invoice."),
+    EventType("refund.failed", "refund", "The gateway could not give money back; it is on the payment again."),
 )

@@ -37,7 +37,7 @@ def test_nothing_happens_before_the_first_step_is_due() -> None:
 
 
 def test_the_default_policy_goes_from_a_reminder_to_the_end_in_44_days() -> None:
-    taken = live(DEFAULT, OWED, [day(n) for n in range(60)])
+    taken = live(DEFAULT, OWED, [DUE + timedelta(hours=h) for h in range(60 * 24)])
     assert [((at - DUE).days, task.action.value) for at, task in taken] == [
         (1, "retry"),
         (1, "remind"),
@@ -86,9 +86,16 @@ def test_after_an_outage_one_letter_goes_out_and_the_suspension_waits_a_day() ->
         (4, None),
         (5, None),
     ]
-    assert late.next_at == day(21)
+    assert late.next_at == day(20) + timedelta(hours=1)
     done = {task.step: day(20) for task in late.tasks}
     assert decide(DEFAULT, replace(OWED, done=done), day(21)).tasks == (Task(6, Action.SUSPEND),)
+
+
+def test_what_comes_after_a_try_waits_for_its_result() -> None:
+    tried = decide(DEFAULT, OWED, day(1))
+    assert tried == Decision((Task(0, Action.RETRY),), next_at=day(1) + timedelta(hours=1))
+    declined = replace(OWED, done={0: day(1)})
+    assert decide(DEFAULT, declined, day(1)).tasks == (Task(1, Action.REMIND),)
 
 
 def test_a_policy_without_letters_suspends_without_notice() -> None:

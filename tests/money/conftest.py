@@ -1,0 +1,46 @@
+"""A house whose sandboxes charge at a running gateway, and a provider in it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from uuid import UUID
+
+import pytest
+
+from runtime.house import House
+from runtime.unit import unit
+from services import gateway_accounts
+from tests.builders.payments import Open, Till
+from tests.conftest import make_provider
+from tests.standins.gateway_program import GatewayProgram
+
+
+@pytest.fixture(scope="session")
+def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GatewayProgram]:
+    program = GatewayProgram(tmp_path_factory.mktemp("gateway") / "state.sqlite")
+    yield program
+    program.kill()
+
+
+@pytest.fixture
+def paying_house(house: House, gateway: GatewayProgram, monkeypatch: pytest.MonkeyPatch) -> House:
+    """The house with the gateway's address, for the doors under test too."""
+    paying = replace(house, kit=replace(house.kit, sandbox_gateway_url=gateway.url))
+    monkeypatch.setattr("runtime.unit.house", lambda: paying)
+    monkeypatch.setattr("runtime.house.house", lambda: paying)
+    return paying
+
+
+@pytest.fixture
+def till(paying_house: House, gateway: GatewayProgram) -> Till:
+    """A sandbox with its default gateway accounts; its clock stands at 2026-01-15T00:00Z."""
+    provider_id: UUID = make_provider(paying_house)
+
+    def opener(**options: object) -> object:
+        return unit(provider_id, actor="test", within=paying_house, **options)  # type: ignore[arg-type]
+
+    opened: Open = opener  # type: ignore[assignment]
+    with opened() as ctx:
+        gateway_accounts.create_sandbox_accounts(ctx)
+    return Till(opened, provider_id, gateway)
