@@ -17,21 +17,23 @@ from services import credentials, oauth
 blp = blueprint("credentials", "Credentials of programs: API keys and OAuth clients.")
 REFUSED = {
     "scopes_or_role": "Both scopes and a role are given.",
+    "scope_of_provider": "A credential of an account cannot have this scope.",
     "account_unknown": "There is no such account.",
     "not_one_of": "There is no such scope or role.",
 }
 LACKING = {
     "scope_missing": "The credential lacks the scope.",
     "scope_exceeds_own": "A credential cannot give what it lacks.",
-    "account_required": "A credential of an account makes credentials of its own accounts.",
 }
 EXAMPLE = {"name": "provisioning", "scopes": ["subscriptions:read", "subscriptions:write"]}
 
 
 def _given(body: dict[str, Any]) -> dict[str, Any]:
     """What a new credential may do and see: never more than its maker."""
-    scopes = credentials.scopes_of(body.pop("role", None), body.pop("scopes", None), within=caller().scopes)
     account_id = credentials.account_of(context(), body.pop("account", None))
+    scopes = credentials.scopes_of(
+        body.pop("role", None), body.pop("scopes", None), within=caller().scopes, of_account=account_id is not None
+    )
     return {**body, "scopes": scopes, "account_id": account_id}
 
 

@@ -17,7 +17,7 @@ from uuid import UUID
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from core.errors import FieldError, Forbidden, Invalid
+from core.errors import Forbidden, Invalid
 from core.ids import ALPHABET, encode, new_id
 from models.access import ApiKey, OAuthClient, OAuthToken
 from models.accounts import Account
@@ -67,6 +67,8 @@ ROLES: dict[str, tuple[str, ...]] = {
     "customer": ("catalog:read", "accounts:read", "subscriptions:read", "usage:read", "invoices:read", "payments:read"),
     "agent": (AGENT_SELF, "usage:write"),
 }
+# What a credential of an account may do at most: everything else is about the provider as a whole.
+ACCOUNT_SCOPES = frozenset(ROLES["reseller"]) | frozenset(ROLES["customer"])
 
 
 @dataclass(frozen=True)
@@ -113,9 +115,8 @@ def _by_key(session: Session, token: str) -> Credential | None:
     if row is None:
         return None
     name = encode("api_key", row.id)
-    return Credential(
-        row.provider_id, name, f"api_key:{name}", frozenset(row.scopes), _roots(row.account_id), row.expires_at
-    )
+    scopes, roots = _narrowed(row.scopes, row.account_id)
+    return Credential(row.provider_id, name, f"api_key:{name}", scopes, roots, row.expires_at)
 
 
 def _by_token(session: Session, token: str) -> Credential | None:
@@ -140,50 +141,56 @@ def _by_token(session: Session, token: str) -> Credential | None:
         return None
     name = encode("oauth_client", row.id)
     actor = f"agent:{encode('agent', row.agent_id)}" if row.agent_id else f"oauth_client:{name}"
-    roots = _roots(row.account_id)
-    return Credential(row.provider_id, name, actor, frozenset(row.scopes), roots, row.expires_at, row.agent_id)
+    scopes, roots = _narrowed(row.scopes, row.account_id)
+    return Credential(row.provider_id, name, actor, scopes, roots, row.expires_at, row.agent_id)
 
 
-def _roots(account_id: UUID | None) -> frozenset[UUID] | None:
-    return None if account_id is None else frozenset({account_id})
+def _narrowed(scopes: Sequence[str], account_id: UUID | None) -> tuple[frozenset[str], frozenset[UUID] | None]:
+    """What may be done, and below which accounts; whoever is narrowed does nothing for the whole provider."""
+    if account_id is None:
+        return frozenset(scopes), None
+    return frozenset(scopes) & ACCOUNT_SCOPES, frozenset({account_id})
 
 
-def scopes_of(role: str | None, scopes: Sequence[str] | None, *, within: frozenset[str] | None) -> list[str]:
+def scopes_of(
+    role: str | None, scopes: Sequence[str] | None, *, within: frozenset[str], of_account: bool = False
+) -> list[str]:
     """The scopes that a new credential gets.
 
     Args:
         role: a bundle of scopes; or
         scopes: scopes one by one. Neither: all that the maker has.
-        within: the maker's own scopes; None for one who may give everything (the terminal).
+        within: the maker's own scopes.
+        of_account: whether it is narrowed to an account.
 
     Raises:
-        Invalid: `scope_unknown`, `scopes_or_role`, `account_required`.
+        Invalid: `scopes_or_role`, `scope_of_provider`.
         Forbidden: `scope_exceeds_own`.
     """
     if role is not None and scopes is not None:
         raise Invalid("scopes_or_role", "Give scopes or a role, not both.", "/role")
-    wanted = set(ROLES[role] if role is not None else scopes if scopes is not None else (within or SCOPES))
-    unknown = sorted(wanted - set(SCOPES))
-    if unknown:
-        raise Invalid.collect([FieldError("/scopes", "scope_unknown", f"There is no scope {s}.") for s in unknown])
-    if within is not None and not wanted <= within:
+    if role is None and scopes is None:
+        return sorted(within & ACCOUNT_SCOPES if of_account else within)
+    member = "/role" if scopes is None else "/scopes"
+    wanted = set(ROLES[role] if role is not None else scopes or ())
+    if of_account and not wanted <= ACCOUNT_SCOPES:
+        wider = ", ".join(sorted(wanted - ACCOUNT_SCOPES))
+        raise Invalid("scope_of_provider", f"A credential of an account cannot have {wider}.", member)
+    if not wanted <= within:
         lacking = ", ".join(sorted(wanted - within))
         raise Forbidden("scope_exceeds_own", f"A credential cannot give what it lacks: {lacking}.")
     return sorted(wanted)
 
 
 def account_of(ctx: Context, reference: str | None) -> UUID | None:
-    """The account that a new credential is narrowed to: the one named, which the maker must see.
+    """The account that a new credential is narrowed to, if one is named.
 
     Raises:
         UnknownReference: `account_unknown`.
-        Forbidden: `account_required`, when the maker is itself narrowed and names none.
     """
-    if reference is not None:
-        return lookups.by_reference(ctx, Account, "account", reference, pointer="/account", account=Account.id).id
-    if ctx.scope is not None:
-        raise Forbidden("account_required", "Name an account: your own credential is narrowed to one.")
-    return None
+    if reference is None:
+        return None
+    return lookups.by_reference(ctx, Account, "account", reference, pointer="/account", account=Account.id).id
 
 
 def create_key(

@@ -15,7 +15,7 @@ from sqlalchemy import text
 from core.ids import decode
 from core.period import rfc3339
 from services.clock import system_now
-from services.credentials import ROLES, SCOPES
+from services.credentials import ACCOUNT_SCOPES, ROLES, SCOPES
 from tests.api.conftest import Caller, NewCaller
 from tests.api.test_refusals import refusal
 from tests.conftest import Open, make_provider
@@ -110,14 +110,16 @@ def test_a_key_of_an_account_sees_its_own_tree_and_nothing_else(client: Caller, 
     assert narrow.post("/v1/accounts", {**ACCOUNT, "parent": child["id"]}).status_code == 201
 
 
-def test_a_key_of_an_account_makes_no_key_for_others(client: Caller, new_caller: NewCaller) -> None:
-    root, other = client.made("/v1/accounts", ACCOUNT), client.made("/v1/accounts", ACCOUNT)
+def test_a_key_of_an_account_does_nothing_for_the_whole_provider(client: Caller, new_caller: NewCaller) -> None:
+    root = client.made("/v1/accounts", ACCOUNT)
     narrow = new_caller(account_id=decode("account", root["id"]))
-    refusal(narrow.post("/v1/api-keys", {"name": "x"}), 403, "account_required")
-    refusal(narrow.post("/v1/api-keys", {"name": "x", "account": other["id"]}), 422, "account_unknown", "/account")
-    assert narrow.made("/v1/api-keys", {"name": "x", "account": root["id"]})["account"] == root["id"]
-    listed: Any = narrow.get("/v1/api-keys").json
-    assert {key["account"] for key in listed["data"]} == {root["id"]}
+    for path in ("/v1/api-keys", "/v1/audit", "/v1/webhook-endpoints", "/v1/events", "/v1/agents"):
+        refusal(narrow.get(path), 403, "scope_missing")
+    refusal(narrow.patch("/v1/provider", {"name": "Mine"}), 403, "scope_missing")
+    body = {"name": "x", "account": root["id"], "scopes": ["admin:write"]}
+    refusal(client.post("/v1/api-keys", body), 422, "scope_of_provider", "/scopes")
+    made = client.made("/v1/api-keys", {"name": "x", "account": root["id"]})
+    assert set(made["scopes"]) == ACCOUNT_SCOPES
 
 
 def _token(nobody: Caller, client_id: str, secret: str, **form: str) -> Any:
