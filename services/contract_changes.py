@@ -72,7 +72,7 @@ def make(ctx: Context, subscription_id: UUID, change: Change, effective: str | d
     if at <= ctx.now:
         _perform(ctx, subscription, row)
     else:
-        _tell(ctx, subscription, row, "change_scheduled")
+        _tell(ctx, subscription, row, "subscription.change_scheduled")
     return shown(row)
 
 
@@ -157,7 +157,7 @@ def apply_scheduled(ctx: Context, change_id: UUID) -> None:
         ctx.session.refresh(row)
         row.status, row.detail = "failed", refused.detail
         ctx.session.flush()
-        _tell(ctx, subscription, row, "change_failed")
+        _tell(ctx, subscription, row, "subscription.change_failed")
 
 
 def list_scheduled(
@@ -186,7 +186,7 @@ def withdraw(ctx: Context, subscription_id: UUID, change_id: UUID) -> None:
         raise Conflict("change_not_scheduled", f"This change is {row.status}.")
     row.status = "withdrawn"
     ctx.session.flush()
-    _tell(ctx, subscription, row, "change_withdrawn")
+    _tell(ctx, subscription, row, "subscription.change_withdrawn")
 
 
 def get(ctx: Context, subscription_id: UUID, change_id: UUID) -> ChangeView:
@@ -245,7 +245,7 @@ def shown(row: ScheduledChange) -> ChangeView:
     )
 
 
-def _tell(ctx: Context, subscription: Subscription, row: ScheduledChange, what: str) -> None:
+def _tell(ctx: Context, subscription: Subscription, row: ScheduledChange, event_type: str) -> None:
     data = {
         "id": encode("change", row.id),
         "subscription": encode("subscription", subscription.id),
@@ -256,7 +256,7 @@ def _tell(ctx: Context, subscription: Subscription, row: ScheduledChange, what: 
     }
     outbox.emit(
         ctx,
-        f"subscription.{what}",
+        event_type,
         "subscription",
         subscription.id,
         data,

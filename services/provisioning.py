@@ -25,13 +25,21 @@ from services.paging import Slice, Window, newest_first
 from services.subscription_views import SubscriptionView, facts, view
 from services.subscriptions import PROVISIONED, Order
 
-# kind of request -> what its doing is called, in the answer and in the event that tells of it
+# kind of request -> what its doing is called in the answer
 DONE = {
     "provision": "provisioned",
     "suspend": "suspended",
     "resume": "resumed",
     "change": "changed",
     "deprovision": "deprovisioned",
+}
+# kind of request -> the event that tells of its doing
+TOLD = {
+    "provision": "subscription.provisioned",
+    "suspend": "subscription.suspended",
+    "resume": "subscription.resumed",
+    "change": "subscription.change_provisioned",
+    "deprovision": "subscription.deprovisioned",
 }
 FAILED = "failed"
 STATUSES = (*DONE.values(), FAILED)
@@ -149,7 +157,7 @@ def answer(ctx: Context, subscription_id: UUID, given: Answer) -> SubscriptionVi
         return view(ctx, subscription)
     if given.status == FAILED:
         ctx.session.flush()
-        _tell(ctx, subscription, f"{asked.kind}_failed", asked)
+        _tell(ctx, subscription, "subscription.provisioning_failed", asked)
         return view(ctx, subscription)
     asked.status = "answered"
     ctx.session.flush()
@@ -163,7 +171,7 @@ def _take(ctx: Context, subscription: Subscription, asked: ProvisioningRequest, 
         subscription.reference = given.reference or subscription.reference
         if subscription.status == PENDING and subscription.start_on == PROVISIONED:
             subscriptions.start(ctx, subscription, at)
-    _tell(ctx, subscription, DONE[asked.kind], asked)
+    _tell(ctx, subscription, TOLD[asked.kind], asked)
 
 
 def list_requests(ctx: Context, subscription_id: UUID, window: Window) -> Slice[ProvisioningRequest]:
@@ -210,14 +218,14 @@ def _stored(given: Answer, at: datetime) -> dict[str, Any]:
     return {"status": given.status, "at": rfc3339(at), "reference": given.reference, "detail": given.detail}
 
 
-def _tell(ctx: Context, subscription: Subscription, what: str, asked: ProvisioningRequest) -> None:
+def _tell(ctx: Context, subscription: Subscription, event_type: str, asked: ProvisioningRequest) -> None:
     data: Mapping[str, Any] = {
         **facts(view(ctx, subscription)),
         "answered": {"request": encode("event", asked.id), "kind": asked.kind, "answer": asked.answer},
     }
     outbox.emit(
         ctx,
-        f"subscription.{what}",
+        event_type,
         "subscription",
         subscription.id,
         data,

@@ -161,7 +161,7 @@ def create(ctx: Context, order: Order) -> Subscription:
         for price in checked.version.prices
     ]
     ctx.session.execute(insert(SubscriptionItem), rows)
-    tell(ctx, subscription, "created")
+    tell(ctx, subscription, "subscription.created")
     if order.start_at is not None and order.start_at <= ctx.now:
         start(ctx, subscription, order.start_at)
     return subscription
@@ -190,7 +190,7 @@ def start(ctx: Context, subscription: Subscription, at: datetime) -> None:
     agreed = {item: (price, Decimal(subscription.quantities[code])) for item, price, code in prices}
     add_terms(ctx, agreed, at)
     ctx.session.flush()
-    tell(ctx, subscription, "activated")
+    tell(ctx, subscription, "subscription.activated")
 
 
 def start_due(ctx: Context, subscription_id: UUID) -> None:
@@ -232,7 +232,7 @@ def cancel(ctx: Context, subscription: Subscription, at: datetime) -> None:
         agreed = {item.id: (item.price_id, Decimal(0)) for item in view(ctx, subscription).items}
         add_terms(ctx, agreed, at, ended=True)
     ctx.session.flush()
-    tell(ctx, subscription, "cancelled")
+    tell(ctx, subscription, "subscription.cancelled")
 
 
 def change_quantities(
@@ -252,7 +252,7 @@ def change_quantities(
     if subscription.status != PENDING:
         add_terms(ctx, {items[c].id: (items[c].price_id, quantity) for c, quantity in quantities.items()}, at)
     ctx.session.flush()
-    tell(ctx, subscription, "updated")
+    tell(ctx, subscription, "subscription.changed")
 
 
 def set_suspended(ctx: Context, subscription: Subscription, *, suspended: bool) -> bool:
@@ -265,11 +265,11 @@ def set_suspended(ctx: Context, subscription: Subscription, *, suspended: bool) 
     return True
 
 
-def tell(ctx: Context, subscription: Subscription, what: str) -> UUID:
-    """Emit `subscription.<what>` with the subscription as it is now."""
+def tell(ctx: Context, subscription: Subscription, event_type: str) -> UUID:
+    """Emit an event with the subscription as it is now."""
     return outbox.emit(
         ctx,
-        f"subscription.{what}",
+        event_type,
         "subscription",
         subscription.id,
         facts(view(ctx, subscription)),
@@ -316,5 +316,5 @@ def change_notes(ctx: Context, subscription_id: UUID, values: Mapping[str, Any])
     for name, value in values.items():
         setattr(subscription, name, value)
     ctx.session.flush()
-    tell(ctx, subscription, "updated")
+    tell(ctx, subscription, "subscription.updated")
     return view(ctx, subscription)

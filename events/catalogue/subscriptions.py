@@ -7,9 +7,11 @@ from events.catalogue.entry import EventType
 EVENTS = (
     EventType("subscription.created", "subscription", "A subscription was ordered."),
     EventType("subscription.activated", "subscription", "A subscription's service began."),
-    EventType("subscription.changed", "subscription", "A subscription's plan, quantities or terms were changed."),
+    EventType("subscription.changed", "subscription", "A subscription's quantities or terms were changed."),
+    EventType("subscription.updated", "subscription", "A subscription's notes were changed: not its terms."),
     EventType("subscription.change_scheduled", "subscription", "A change was put down for later."),
     EventType("subscription.change_withdrawn", "subscription", "A change that was put down for later was withdrawn."),
+    EventType("subscription.change_failed", "subscription", "A change that was put down could not be made any more."),
     EventType("subscription.suspended", "subscription", "A subscription's service is off."),
     EventType("subscription.resumed", "subscription", "A subscription's service is on again."),
     EventType("subscription.cancelled", "subscription", "A subscription ended."),
@@ -18,4 +20,8 @@ EVENTS = (
     EventType("subscription.resume_requested", "subscription", "The integrator is asked to turn a service on again."),
     EventType("subscription.change_requested", "subscription", "The integrator is asked to change a service."),
     EventType("subscription.deprovision_requested", "subscription", "The integrator is asked to end a service."),
+    EventType("subscription.provisioned", "subscription", "The integrator has turned the service on."),
+    EventType("subscription.change_provisioned", "subscription", "The integrator has changed the service."),
+    EventType("subscription.deprovisioned", "subscription", "The integrator has ended the service."),
+    EventType("subscription.provisioning_failed", "subscription", "The integrator could not do what it was asked."),
 )

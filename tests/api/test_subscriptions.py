@@ -216,7 +216,7 @@ def test_more_racks_from_now_on_are_previewed_and_asked_for(shop: Caller):
     assert (done["status"], done["quantities"]) == ("done", {"rack": "4"})
     after = shop.get(f"/v1/subscriptions/{made['id']}").json
     assert (after["quantities"]["rack"], after["provisioning"]["kind"]) == ("4", "change")
-    assert events(shop, made)[-2:] == ["updated", "change_requested"]
+    assert events(shop, made)[-2:] == ["changed", "change_requested"]
 
 
 def test_a_cancellation_at_the_period_s_end_is_scheduled_listed_and_withdrawn(shop: Caller):
