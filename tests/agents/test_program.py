@@ -247,3 +247,39 @@ def test_an_agent_without_its_server_starts_from_what_it_knew(
             down.set()
             eventually(lambda: len(receiver.values("rack-12/pdu-a")) >= known + 3)
     assert StateDirectory(enrolled).configuration() is not None
+
+
+def test_a_sandbox_that_is_set_back_is_read_anew(
+    enrolled: Path, receiver: Receiver, sandbox: tuple[str, ...], tmp_path: Path
+) -> None:
+    receiver.now = datetime(2026, 2, 1, tzinfo=UTC)
+    with pdus(tmp_path, PDU_A, arguments=sandbox) as ports:
+        receiver.configuration = configuration([target(ports["pdu-a"], "a")])
+        with running_agent(enrolled):
+            receiver.wait_until_reached(receiver.now)
+            receiver.now = JANUARY
+            eventually(lambda: receiver.reached() == JANUARY)
+            receiver.walk(2)
+    assert list(receiver.values("a")) == [
+        *(rfc3339(JANUARY + timedelta(hours=n)) for n in range(3)),
+        "2026-02-01T00:00:00Z",
+    ]
+
+
+def test_what_was_read_while_time_went_on_belongs_to_no_instant(
+    enrolled: Path, receiver: Receiver, sandbox: tuple[str, ...], tmp_path: Path
+) -> None:
+    """A clock that does not wait: registers must still be those of the instants that they are reported for."""
+    with pdus(tmp_path, PDU_B, arguments=sandbox) as ports:
+        receiver.configuration = configuration([target(ports["pdu-b"], "b")])
+        with running_agent(enrolled):
+            receiver.wait_until_reached(JANUARY)
+            for _ in range(300):
+                receiver.now += timedelta(hours=3)
+                time.sleep(0.007)
+            receiver.wait_until_reached(receiver.now)
+    pdu = parse_pdu(PDU_B)
+    values = receiver.values("b")
+    assert len(values) > 2
+    for at, value in values.items():
+        assert Decimal(value) == Decimal(state(pdu, parse_instant(at)).register_ws // 360_000) / 10
