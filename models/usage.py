@@ -13,7 +13,7 @@ from uuid import UUID
 from sqlalchemy import CheckConstraint, Index, LargeBinary, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from models.base import Base, Instant, Quantity, Recorded, Tenant, of_provider
+from models.base import Base, Exact, Instant, Quantity, Recorded, Tenant, of_provider
 
 # Rows that are updated often leave room on their page, so that a new version needs no new index entry.
 ROOM = {"postgresql_with": {"fillfactor": 70}}
@@ -79,7 +79,7 @@ class EventHour(Base):
     subscription_id: Mapped[UUID] = mapped_column(primary_key=True)
     meter_id: Mapped[UUID] = mapped_column(primary_key=True)
     hour: Mapped[Instant] = mapped_column(primary_key=True)
-    quantity: Mapped[Quantity]
+    quantity: Mapped[Exact]
     count: Mapped[int]
     minimum: Mapped[Quantity]
     maximum: Mapped[Quantity]
@@ -135,11 +135,11 @@ class RegisterHour(Base):
     provider_id: Mapped[UUID] = mapped_column(primary_key=True)
     register_id: Mapped[UUID] = mapped_column(primary_key=True)
     hour: Mapped[Instant] = mapped_column(primary_key=True)
-    measured: Mapped[Quantity]
-    interpolated: Mapped[Quantity]
-    estimated: Mapped[Quantity]
-    substituted: Mapped[Quantity]
-    invalid: Mapped[Quantity]
+    measured: Mapped[Exact]
+    interpolated: Mapped[Exact]
+    estimated: Mapped[Exact]
+    substituted: Mapped[Exact]
+    invalid: Mapped[Exact]
     intervals: Mapped[int]
     known_at: Mapped[Instant]
 

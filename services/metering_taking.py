@@ -11,8 +11,7 @@ from uuid import UUID
 
 import msgspec
 
-from billing.metering.readings import readable
-from core.decimals import MAX_INTEGER_DIGITS
+from billing.metering.readings import QUANTITY_MAX, readable
 from core.quantity import convert, convertible, dimension
 from services.context import Context
 from services.usage_sent import Receipt, Rejection, Sent, SentReading, wrong_decimal
@@ -99,6 +98,8 @@ def _wrong(reading: SentReading, oldest: datetime, newest: datetime) -> Wrong | 
     if "\0" in reading.point + reading.register + reading.unit:
         return "text_unstorable", "Text may not contain the character U+0000."
     told = reading.evidence
+    if told is not None and told.reset_at is not None and not 1970 <= told.reset_at.year <= 2200:
+        return "instant_out_of_range", "The time of the last reset is not in our time."
     if told is not None and told.serial is not None and "\0" in told.serial:
         return "text_unstorable", "Text may not contain the character U+0000."
     numbers = [reading.value] if told is None else [reading.value, told.uptime_s or "0", told.power_w or "0"]
@@ -152,6 +153,6 @@ def _wrong_for(register: RegisterState, unit: str, value: Decimal) -> Wrong | No
         return "unit_mismatch", f"This register is read in {register.unit}; {unit} cannot be converted to it."
     if register.kind == "counter" and not readable(value):
         return "no_reading", "A register below zero says that the device has no value now. That is no reading."
-    if convert(abs(value), unit, register.unit) >= Decimal(10) ** MAX_INTEGER_DIGITS:
-        return "decimal_out_of_range", f"At most {MAX_INTEGER_DIGITS} digits before the point, in {register.unit}."
+    if convert(abs(value), unit, register.unit) >= QUANTITY_MAX:
+        return "decimal_out_of_range", f"No register shows {QUANTITY_MAX:.0e} {register.unit} or more."
     return None

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, fields
 from datetime import datetime, timedelta
+from decimal import Decimal
 from hashlib import blake2b
 
 import msgspec
 
+from billing.metering.readings import QUANTITY_MAX
 from services.clock import system_now
 from services.context import Context
 from services.usage_sent import Receipt, Rejection, Sent, SentEvent, wrong_decimal
@@ -88,7 +90,7 @@ class _Taking:
             return "ahead_of_clock", f"Events are at most {AHEAD_MAX.days} days ahead of the provider's clock."
         if "\0" in event.id or "\0" in event.source or (properties and b"\\u0000" in properties):
             return "text_unstorable", "Text may not contain the character U+0000."
-        return wrong_decimal(event.quantity)
+        return wrong_decimal(event.quantity) or _too_much(event.quantity)
 
     def _append(self, index: int, event: SentEvent, digest: bytes, content: bytes, properties: bytes | None) -> None:
         columns = self.columns
@@ -102,6 +104,12 @@ class _Taking:
         columns.quantities.append(event.quantity)
         columns.properties.append(None if properties is None else properties.decode())
         self.rows.append((index, event))
+
+
+def _too_much(quantity: str) -> Wrong | None:
+    if len(quantity) <= len(str(QUANTITY_MAX)) or abs(Decimal(quantity)) < QUANTITY_MAX:
+        return None
+    return "decimal_out_of_range", f"The quantity of one event is below {QUANTITY_MAX:.0e}."
 
 
 def _content(event: SentEvent, properties: bytes | None) -> bytes:

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 
 from billing.metering.quality import ZERO, Quality
-from billing.metering.readings import NO_LIMITS, Head, Limits, Rate, Reading, seconds
+from billing.metering.readings import NO_LIMITS, QUANTITY_MAX, Head, Limits, Rate, Reading, seconds
 from billing.metering.steps import Step, decide
 from core.decimals import EXACT
 
@@ -232,7 +232,8 @@ def _unknown_start(step: Step, head: Head, reading: Reading) -> Made:
 
 def _estimate(head: Head, until: datetime) -> Decimal:
     """At the head's rate. Without one, nothing is known of the consumption, and nothing is invented."""
-    return head.rate.over(until - head.reading.at) if head.rate else ZERO
+    estimate = head.rate.over(until - head.reading.at) if head.rate else ZERO
+    return estimate if estimate < QUANTITY_MAX else ZERO
 
 
 _MEANING: dict[Step, Callable[[Head, Reading], Made]] = {

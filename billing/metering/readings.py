@@ -79,19 +79,30 @@ class Reading:
         Power in watts is the rate of a register of watt-hours; beside any other register it says nothing.
         """
         told = evidence or {}
-        power, uptime, reset = told.get("power_w"), told.get("uptime_s"), told.get("reset_at")
+        reset = told.get("reset_at")
+        power = _within(told.get("power_w"), POWER_MAX_W) if unit == "Wh" else None
         return cls(
             at,
             value,
             known_serial(told.get("serial")),
             parse_instant(reset) if reset else None,
             told.get("boots"),
-            Decimal(uptime) if uptime is not None else None,
-            Rate(Decimal(power), HOUR_S) if power is not None and unit == "Wh" else None,
+            _within(told.get("uptime_s"), UPTIME_MAX_S),
+            None if power is None else Rate(power, HOUR_S),
         )
 
 
+def _within(text: str | None, most: Decimal) -> Decimal | None:
+    """A number that a device said, unless it cannot be: below zero (its way to say "not available") or absurd."""
+    number = None if text is None else Decimal(text)
+    return number if number is not None and 0 <= number <= most else None
+
+
 HOUR_S = Decimal(3600)
+POWER_MAX_W = Decimal(10**12)
+UPTIME_MAX_S = Decimal(10**10)
+QUANTITY_MAX = Decimal(10**20)
+"""No register shows as much, in the smallest unit of its dimension; an estimate above it is none."""
 
 
 @dataclass(frozen=True)
