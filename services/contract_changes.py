@@ -149,15 +149,25 @@ def apply_scheduled(ctx: Context, change_id: UUID) -> None:
     row = by_id(ctx, ScheduledChange, "change", change_id, lock=True)
     if row.status != "scheduled" or row.effective_at > ctx.now:
         return
+    obstacle = _obstacle(ctx, subscription, parsed(row.body))
+    if obstacle is None:
+        _perform(ctx, subscription, row)
+        return
+    row.status, row.detail = "failed", obstacle
+    ctx.session.flush()
+    _tell(ctx, subscription, row, "subscription.change_failed")
+
+
+def _obstacle(ctx: Context, subscription: Subscription, change: Change) -> str | None:
+    """Why a change cannot be made any more, or None."""
+    if subscription.status in ENDED:
+        return f"This subscription is {subscription.status}."
+    kinds = {item.charge_code: item.kind for item in view(ctx, subscription).items}
     try:
-        with ctx.session.begin_nested():
-            _perform(ctx, subscription, row)
+        subscriptions.check_quantities(kinds, change.quantities)
     except Refused as refused:
-        ctx.session.refresh(subscription)
-        ctx.session.refresh(row)
-        row.status, row.detail = "failed", refused.detail
-        ctx.session.flush()
-        _tell(ctx, subscription, row, "subscription.change_failed")
+        return refused.detail
+    return None
 
 
 def list_scheduled(

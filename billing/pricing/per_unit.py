@@ -59,7 +59,7 @@ PLUGIN = PricingModel(
     ],
     refusals=[
         BadExample("no price", {"model": "per_unit"}, "member_required", "/unit_price"),
-        BadExample("a number", {"model": "per_unit", "unit_price": 0.25}, "decimal_string_expected", "/unit_price"),
+        BadExample("a number", {"model": "per_unit", "unit_price": 1}, "decimal_string_expected", "/unit_price"),
         BadExample("an exponent", {"model": "per_unit", "unit_price": "1E-2"}, "decimal_malformed", "/unit_price"),
         BadExample(
             "thirteen places",
