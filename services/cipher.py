@@ -72,6 +72,10 @@ class Cipher:
             raise Misconfigured("A stored secret does not open with its key.") from None
         return json.loads(clear)
 
+    def knows(self, stored: bytes) -> bool:
+        """Whether the key of a stored secret is among the configured ones."""
+        return stored.partition(b"\0")[0].decode(errors="replace") in self._keys
+
     def is_current(self, stored: bytes) -> bool:
         """Whether a stored secret was written with the key that writes now."""
         return stored.partition(b"\0")[0].decode(errors="replace") == self.writing

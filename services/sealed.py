@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,6 +30,33 @@ SEALED = (
     Sealed(Agent, "target_secrets", lambda _: agents.PURPOSE),
     Sealed(GatewayAccount, "credentials", gateway_accounts.purpose_of),
 )
+
+
+@dataclass(frozen=True)
+class State:
+    """How many of a provider's secrets were written with another key than the first, and with none that we have."""
+
+    older: int
+    lost: int
+
+
+def inspect(ctx: Context) -> State:
+    """Look at a provider's secrets without opening them."""
+    older = lost = 0
+    for stored in _stored(ctx):
+        if not ctx.kit.cipher.knows(stored):
+            lost += 1
+        elif not ctx.kit.cipher.is_current(stored):
+            older += 1
+    return State(older, lost)
+
+
+def _stored(ctx: Context) -> Iterator[bytes]:
+    for sealed in SEALED:
+        column = getattr(sealed.model, sealed.column)
+        yield from ctx.session.scalars(
+            select(column).where(sealed.model.provider_id == ctx.provider.id, column.is_not(None))
+        )
 
 
 def rotate(ctx: Context) -> int:
