@@ -18,7 +18,6 @@ from core.money import Money, exponent
 from core.period import Period
 
 _INTEGER_AND_FRACTION = re.compile(r"([#,]*0)(?:\.[0#]+)?")
-_PLACES_MAX = 12
 
 
 FALLBACK = Locale("en", "GB")
@@ -44,7 +43,7 @@ class Figures:
     def exact_money(self, value: Decimal) -> str:
         """An amount in major units with its sign, whole: at least the currency's decimals, more where it has more."""
         places = max(exponent(self.currency), _places(value))
-        pattern = _with_places(self._currency_pattern(), min(places, _PLACES_MAX))
+        pattern = _with_places(self._currency_pattern(), places)
         with exact():
             return _minus(format_currency(value, self.currency, pattern, locale=self.locale, currency_digits=False))
 
@@ -88,7 +87,7 @@ class Figures:
         return pattern
 
     def _number(self, value: Decimal, places: int) -> str:
-        pattern = _with_places(self.locale.decimal_formats[None].pattern, min(places, _PLACES_MAX))
+        pattern = _with_places(self.locale.decimal_formats[None].pattern, places)
         with exact():
             return _minus(format_decimal(value, pattern, locale=self.locale, decimal_quantization=False))
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -16,7 +15,7 @@ from sqlalchemy import func, insert, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from core.errors import NotFound
-from core.ids import new_id
+from core.ids import encode, new_id
 from models.access import PortalLink, PortalSession
 from models.accounts import Account
 from models.providers import Membership, User
@@ -31,6 +30,8 @@ LINKS_WAITING_MAX = 5
 # So many accounts one address may open by mail; whoever has more has an integrator.
 ACCOUNTS_PER_ADDRESS_MAX = 10
 ROLE = "customer"
+# Where the pages are mounted; both doors write it into links.
+PATH = "/portal"
 
 
 @dataclass(frozen=True)
@@ -43,10 +44,14 @@ class Link:
 
 @dataclass(frozen=True)
 class Visitor:
-    """Who is signed in: whose pages, and the secret that guards the forms of this session."""
+    """Who is signed in: whose pages, how that account reads figures, and the secret of this session's forms."""
 
     session_id: UUID
     account_id: UUID
+    account_name: str
+    locale: str | None
+    time_zone: str
+    currency: str
     user_id: UUID | None
     csrf: str
 
@@ -64,13 +69,18 @@ def make_link(ctx: Context, account: str, now: datetime) -> Link:
     return _link(ctx, row.id, None, now)
 
 
-def ask(ctx: Context, email: str, now: datetime, link_url: Callable[[str], str]) -> None:
+def link_url(ctx: Context, base_url: str, link: Link) -> str:
+    """Where a link's page is, below the address that people reach Busbar under."""
+    return f"{base_url.rstrip('/')}{PATH}/{encode('provider', ctx.provider.id)}/enter/{link.token}"
+
+
+def ask(ctx: Context, email: str, now: datetime, base_url: str) -> None:
     """Mail sign-in links to an address, if it may sign in here; else do nothing. The caller never learns which.
 
     An address may sign in to the accounts that carry it and to those it is a customer member of.
 
     Args:
-        link_url: the address of the page that takes a token.
+        base_url: the address that people reach Busbar under.
     """
     address = email.strip()
     for account in _accounts_of(ctx, address):
@@ -81,7 +91,7 @@ def ask(ctx: Context, email: str, now: datetime, link_url: Callable[[str], str])
             ctx,
             [address],
             f"Sign in to {ctx.provider.name}",
-            _letter(ctx.provider.name, account.name, link_url(link.token)),
+            _letter(ctx.provider.name, account.name, link_url(ctx, base_url, link)),
             kind="sign_in",
             account_id=account.id,
         )
@@ -145,14 +155,28 @@ def redeem(ctx: Context, token: str, now: datetime) -> str:
 def visitor(ctx: Context, session_token: str, now: datetime) -> Visitor | None:
     """Who a session's token belongs to; None where it is unknown, ended or expired."""
     row = ctx.session.execute(
-        select(PortalSession).where(
+        select(PortalSession, Account)
+        .join(Account, (Account.provider_id == PortalSession.provider_id) & (Account.id == PortalSession.account_id))
+        .where(
             PortalSession.provider_id == ctx.provider.id,
             PortalSession.token_hash == _hash(session_token),
             PortalSession.ended_at.is_(None),
             PortalSession.expires_at > now,
         )
-    ).scalar_one_or_none()
-    return Visitor(row.id, row.account_id, row.user_id, row.csrf) if row else None
+    ).one_or_none()
+    if row is None:
+        return None
+    session, account = row
+    return Visitor(
+        session.id,
+        account.id,
+        account.name,
+        account.locale,
+        account.time_zone,
+        account.currency,
+        session.user_id,
+        session.csrf,
+    )
 
 
 def end(ctx: Context, session_id: UUID, now: datetime) -> None:

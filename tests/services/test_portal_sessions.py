@@ -15,11 +15,11 @@ from models.providers import Mail, Membership
 from services import portal_sessions
 from services.clock import system_now
 from services.context import Context
+from tests.builders.portal import make_account
 from tests.conftest import Open, make_provider
-from tests.portal_builders import make_account
 
 NOW = system_now()
-URL = "https://billing.example/enter/{}".format
+URL = "https://billing.example"
 
 
 def mails(ctx: Context) -> list[Mail]:
@@ -96,7 +96,7 @@ def test_an_address_is_mailed_a_link_to_its_account(ctx: Context) -> None:
     account_id = make_account(ctx, email="Ada@Lumen.example")
     portal_sessions.ask(ctx, " ada@lumen.EXAMPLE ", NOW, URL)
     (letter,) = mails(ctx)
-    token = re.search(r"/enter/(\S+)", letter.body)
+    token = re.search(r"https://billing\.example/portal/prov_\w{26}/enter/(\S+)", letter.body)
     assert (letter.to, letter.kind, letter.sandbox, letter.account_id) == (
         ["ada@lumen.EXAMPLE"],
         "sign_in",

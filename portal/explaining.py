@@ -1,0 +1,277 @@
+"""Why a line costs what it costs, in words a customer understands.
+
+It tells what `services.explanations` gives, the very data that programs get; nothing is computed here but shares of a
+whole.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+from billing.metering.quality import Quality, Shares
+from core.decimals import EXACT
+from core.period import Period, parse_instant
+from portal.present import Reader
+
+# Quality -> (word, what it means).
+QUALITIES = {
+    Quality.MEASURED: ("Measured", "Two readings of one meter, one subtracted from the other."),
+    Quality.INTERPOLATED: ("Interpolated", "The total is measured; how it spreads over a gap is assumed to be even."),
+    Quality.ESTIMATED: ("Estimated", "No meter counted here; the stretch is filled from the usual load around it."),
+    Quality.SUBSTITUTED: ("Entered by hand", "A person put in the value, with a reason."),
+}
+MODELS = {"flat": "Fixed price", "per_unit": "Price per unit", "graduated": "Graduated price"}
+CAUSES = {
+    "swap": "The meter was exchanged",
+    "reset": "The meter's counter was set back",
+    "reboot": "The meter restarted and its counter began anew",
+    "negative_step": "The meter's counter went backwards",
+}
+
+
+@dataclass(frozen=True)
+class Step:
+    """One row of the calculation."""
+
+    words: str
+    price: str
+    amount: str
+
+
+@dataclass(frozen=True)
+class Share:
+    """How much of a quantity has one quality. `start` and `width` place it in a bar of 100."""
+
+    quality: str
+    word: str
+    why: str
+    quantity: str
+    share: str
+    start: str
+    width: str
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A meter's reading, as the device showed it."""
+
+    when: str
+    value: str
+    serial: str
+
+
+@dataclass(frozen=True)
+class Exchange:
+    """A place where one meter's counting ended and the next began."""
+
+    cause: str
+    is_swap: bool
+    before: Seen
+    after: Seen
+    naive: str
+    naive_is_absurd: bool
+    estimated: str
+
+
+@dataclass(frozen=True)
+class Place:
+    """One metered place and what it contributed."""
+
+    path: str
+    quantity: str
+    span: str
+    intervals: int
+    first: Seen | None
+    last: Seen | None
+    exchanges: Sequence[Exchange]
+
+
+@dataclass(frozen=True)
+class Tier:
+    """One step of a price list."""
+
+    reach: str
+    unit_price: str
+    flat_price: str
+
+
+@dataclass(frozen=True)
+class Terms:
+    """The price that was applied, whole."""
+
+    version: int
+    model: str
+    tiers: Sequence[Tier]
+
+
+@dataclass(frozen=True)
+class Told:
+    """One charge, explained."""
+
+    span: str
+    quantity: str
+    steps: Sequence[Step]
+    exact: str
+    part_of_span: str
+    shares: Sequence[Share]
+    places: Sequence[Place]
+    events: str
+    known_until: str
+
+
+class Teller:
+    """Explains charges of one currency to one reader."""
+
+    def __init__(self, reader: Reader) -> None:
+        self.reader = reader
+        self.figures = reader.figures
+
+    def tell(self, explained: Mapping[str, Any]) -> Told:
+        """Explain one charge, or how it would look today.
+
+        Args:
+            explained: members of an explanation: `quantity`, `unit`, `parts`, `exact`, `span`, `full_span`, `share`,
+                `usage`. Of a credit they tell of the part that stays billed; with nothing left they are None.
+        """
+        usage, unit = explained.get("usage") or {}, explained.get("unit") or ""
+        quantity, exact, span = explained.get("quantity"), explained.get("exact"), explained.get("span")
+        return Told(
+            span=self.reader.span(_span(span)) if span else "",
+            quantity=self._quantity(quantity, unit) if quantity else "",
+            steps=[self._step(part, unit, number) for number, part in enumerate(explained["parts"])],
+            exact=self._money(exact) if exact else "",
+            part_of_span=self._part_of_span(explained),
+            shares=self.shares(Shares.from_json(usage["quality"]), unit) if usage else [],
+            places=[self._place(point, unit) for point in usage.get("points", ())],
+            events=self._events(usage["events"], unit) if usage else "",
+            known_until=self.reader.moment(parse_instant(usage["known_until"])) if usage.get("known_until") else "",
+        )
+
+    def terms(self, price: Mapping[str, Any], unit: str | None) -> Terms:
+        """The price that was applied, as a price list."""
+        spec = price["spec"]
+        words = MODELS.get(spec["model"], str(spec["model"]).replace("_", " ").capitalize())
+        return Terms(version=price["version"], model=words, tiers=self._tiers(spec, unit or ""))
+
+    def credit(self, stored: Mapping[str, Any] | None) -> dict[str, str] | None:
+        """What a credit gives back from: the amount billed before, and the part of it that was used."""
+        if stored is None:
+            return None
+        return {
+            "span": self.reader.span(_span(stored["billed_span"])),
+            "billed": self.reader.money(stored["billed_amount"]),
+            "used": self.reader.money(-stored["used_amount"]),
+        }
+
+    def today(self, rated: Mapping[str, Any] | None) -> dict[str, str] | None:
+        """How a charge would look today, where that differs."""
+        if rated is None:
+            return None
+        if "amount" not in rated:
+            return {"refused": rated["detail"]}
+        return {
+            "quantity": self._quantity(rated["quantity"], rated["unit"] or ""),
+            "amount": self.reader.money(rated["amount"]),
+            "difference": self.reader.money(rated["difference_amount"]),
+        }
+
+    def _step(self, part: Mapping[str, str], unit: str, number: int) -> Step:
+        amount = self._money(part["exact"])
+        if "quantity" not in part:
+            return Step("Fixed price", "", amount)
+        words = self._quantity(part["quantity"], unit)
+        if "flat_price" in part:
+            words += f" and {self._money(part['flat_price'])} once"
+        return Step(words if number == 0 else f"then {words}", self._money(part["unit_price"]), amount)
+
+    def _part_of_span(self, explained: Mapping[str, Any]) -> str:
+        """`15 of 31 days of 1–31 Jan 2026`, where only a part of a full span is charged."""
+        share = explained.get("share") or {}
+        used, whole = share.get("numerator", 1), share.get("denominator", 1)
+        if used == whole:
+            return ""
+        unit = "seconds" if share.get("method") == "second" else "days"
+        return f"{used} of {whole} {unit} of {self.reader.span(_span(explained['full_span']))}"
+
+    def shares(self, shares: Shares, unit: str) -> list[Share]:
+        """A quantity by quality, each with its place in a bar of 100; nothing for no quantity."""
+        if shares.total <= 0:
+            return []
+        told, start = [], Decimal(0)
+        for quality, (word, why) in QUALITIES.items():
+            part: Decimal = getattr(shares, quality.value)
+            if part <= 0:
+                continue
+            width = (part * 100 / shares.total).quantize(Decimal("0.01"))
+            share = self.reader.share(part, shares.total)
+            told.append(
+                Share(quality.value, word, why, self.reader.quantity(part, unit), share, str(start), str(width))
+            )
+            start += width
+        return told
+
+    def _place(self, point: Mapping[str, Any], unit: str) -> Place:
+        return Place(
+            path=point["path"],
+            quantity=self._quantity(point["quantity"], unit),
+            span=self.reader.span(_span(point["span"])),
+            intervals=sum(point["intervals"].values()),
+            first=self._seen(point["first"]),
+            last=self._seen(point["last"]),
+            exchanges=[self._exchange(found, unit) for found in point["breaks"]],
+        )
+
+    def _exchange(self, found: Mapping[str, Any], unit: str) -> Exchange:
+        return Exchange(
+            cause=CAUSES.get(found["cause"], "The meter's counting was interrupted"),
+            is_swap=found["cause"] == "swap",
+            before=self._reading(found["before"]),
+            after=self._reading(found["after"]),
+            naive=self._quantity(found["naive_difference"], unit),
+            naive_is_absurd=Decimal(found["naive_difference"]) != Decimal(found["estimated"]),
+            estimated=self._quantity(found["estimated"], unit),
+        )
+
+    def _seen(self, reading: Mapping[str, Any] | None) -> Seen | None:
+        return self._reading(reading) if reading else None
+
+    def _reading(self, reading: Mapping[str, Any]) -> Seen:
+        value = self._quantity(reading["value"], reading["unit"])
+        return Seen(self.reader.moment(parse_instant(reading["at"])), value, reading.get("serial") or "")
+
+    def _events(self, events: Mapping[str, Any], unit: str) -> str:
+        count = events["count"]
+        if not count:
+            return ""
+        reports = "1 report" if count == 1 else f"{self.figures.quantity(Decimal(count), '')} reports"
+        return f"{self._quantity(events['quantity'], unit)} in {reports}"
+
+    def _tiers(self, spec: Mapping[str, Any], unit: str) -> list[Tier]:
+        if "unit_price" in spec:
+            return [Tier(f"Each {unit or 'unit'}", self._money(spec["unit_price"]), "")]
+        if "amount_price" in spec:
+            return [Tier("Whole span", "", self._money(spec["amount_price"]))]
+        rows, floor = [], ""
+        for tier in spec.get("tiers", ()):
+            ceiling = self._quantity(tier["up_to"], unit) if tier["up_to"] is not None else ""
+            reach = f"Up to {ceiling}" if not floor else (f"{floor} to {ceiling}" if ceiling else f"Above {floor}")
+            flat = self._money(tier["flat_price"]) if Decimal(tier.get("flat_price", "0")) else ""
+            rows.append(
+                Tier(reach if floor or ceiling else "Any quantity", self._money(tier.get("unit_price", "0")), flat)
+            )
+            floor = ceiling
+        return rows
+
+    def _quantity(self, text: str, unit: str) -> str:
+        return self.figures.quantity(EXACT.create_decimal(text), unit)
+
+    def _money(self, text: str) -> str:
+        """An exact amount or a unit price in major units, with its sign and all its places."""
+        return self.figures.exact_money(EXACT.create_decimal(text))
+
+
+def _span(stored: Mapping[str, str]) -> Period:
+    return Period(parse_instant(stored["start"]), parse_instant(stored["end"]))

@@ -1,0 +1,235 @@
+"""Invoices: the list, one of them with its lines, its PDF, and why a line costs what it costs."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from itertools import groupby
+from typing import Any
+from uuid import UUID
+
+from flask import Blueprint, Response, render_template, request
+from flask.typing import ResponseReturnValue
+
+from billing.lines import quality_note
+from core.errors import NotFound
+from core.period import Period, parse_instant, utc
+from models.billing import Invoice, InvoiceLine
+from portal import visits
+from portal.explaining import Teller
+from portal.present import INVOICE_BADGES, Badge, Reader
+from services import customer_pages, invoicing
+from services.context import Context
+from services.paging import Key, Window
+
+pages = Blueprint("invoices", __name__)
+PAGE = 50
+LINES_PAGE = 200
+POSITION = re.compile(r"[0-9]{1,9}", re.ASCII)
+
+
+@dataclass(frozen=True)
+class Row:
+    """An invoice in a list."""
+
+    id: UUID
+    number: str
+    issued: str
+    due: str
+    total: str
+    open: str
+    badge: Badge
+
+
+@dataclass(frozen=True)
+class LineRow:
+    """A line on its page."""
+
+    id: UUID
+    description: str
+    small: str
+    quantity: str
+    price: str
+    amount: str
+    why: str
+
+
+@dataclass(frozen=True)
+class Group:
+    """Lines of one subscription of one beneficiary."""
+
+    beneficiary: str
+    subscription: str
+    reference: str
+    lines: Sequence[LineRow]
+
+
+@pages.get("/<id(provider):provider_id>/invoices")
+@visits.signed_in
+def listing(provider_id: UUID) -> ResponseReturnValue:
+    """The list, newest first."""
+    with visits.as_visitor() as ctx:
+        found = customer_pages.invoices(ctx, Window(PAGE, _after_id()))
+        rows = [row(ctx, invoice) for invoice in found.rows]
+        older = found.last[0] if found.last else None
+        return render_template("invoices.html", rows=rows, older=older, first=not request.args.get("after"))
+
+
+@pages.get("/<id(provider):provider_id>/invoices/<id(invoice):invoice_id>")
+@visits.signed_in
+def page(provider_id: UUID, invoice_id: UUID) -> ResponseReturnValue:
+    """One invoice, its lines grouped as on the document."""
+    with visits.as_visitor() as ctx:
+        invoice = customer_pages.invoice(ctx, invoice_id)
+        reader = reader_of(invoice)
+        found = invoicing.lines(ctx, invoice_id, Window(LINES_PAGE, _after_position()))
+        return render_template(
+            "invoice.html",
+            invoice=invoice,
+            row=row(ctx, invoice),
+            groups=_groups(found.rows, reader),
+            more=found.last[0] if found.last else None,
+            first=not request.args.get("after"),
+            sums=_sums(invoice, reader),
+            paid=[_paid(payment, reader) for payment in customer_pages.paid(ctx, invoice)],
+            pay=_how_to_pay(invoice, reader),
+        )
+
+
+@pages.get("/<id(provider):provider_id>/invoices/<id(invoice):invoice_id>/pdf")
+@visits.signed_in
+def pdf(provider_id: UUID, invoice_id: UUID) -> ResponseReturnValue:
+    """The document itself."""
+    with visits.as_visitor() as ctx:
+        invoice = customer_pages.invoice(ctx, invoice_id)
+        response = Response(invoicing.pdf(ctx, invoice_id), mimetype="application/pdf")
+        response.headers.set("Content-Disposition", "attachment", filename=f"{invoice.number}.pdf")
+        return response
+
+
+@pages.get("/<id(provider):provider_id>/invoices/<id(invoice):invoice_id>/lines/<id(invoice_line):line_id>")
+@visits.signed_in
+def why(provider_id: UUID, invoice_id: UUID, line_id: UUID) -> ResponseReturnValue:
+    """Why a line costs what it costs: a page of its own, or, asked for from within the invoice, the part of it."""
+    with visits.as_visitor() as ctx:
+        invoice = customer_pages.invoice(ctx, invoice_id)
+        explained = invoicing.explanation(ctx, invoice_id, line_id)
+        reader = reader_of(invoice)
+        template = "_explanation.html" if request.headers.get("HX-Request") else "explanation.html"
+        return render_template(template, invoice=invoice, explained=explained, **_told(explained, reader))
+
+
+def row(ctx: Context, invoice: Invoice) -> Row:
+    """An invoice as lists show it."""
+    reader = reader_of(invoice)
+    owed = invoice.total_amount - invoice.settled_amount if invoice.status == "open" else 0
+    overdue = invoice.status == "open" and invoice.due_at is not None and invoice.due_at < ctx.now
+    return Row(
+        id=invoice.id,
+        number=invoice.number or "",
+        issued=reader.figures.date(invoice.issued_on) if invoice.issued_on else "",
+        due=reader.date(invoice.due_at) if invoice.due_at else "",
+        total=reader.money(invoice.total_amount),
+        open=reader.money(owed) if owed else "",
+        badge=INVOICE_BADGES["overdue" if overdue else invoice.status],
+    )
+
+
+def reader_of(invoice: Invoice) -> Reader:
+    """The visitor, reading figures of the invoice's currency."""
+    visitor = visits.current().visitor
+    if visitor is None:
+        raise NotFound("page")
+    return Reader.of(visitor, invoice.currency)
+
+
+def _after_id() -> Key | None:
+    """The invoice that a page goes on from, as the page before wrote it into its link."""
+    after = request.args.get("after")
+    try:
+        return (str(UUID(after)),) if after else None
+    except ValueError:
+        raise NotFound("page") from None
+
+
+def _after_position() -> Key | None:
+    """The line that a page goes on from."""
+    after = request.args.get("after")
+    if after and not POSITION.fullmatch(after):
+        raise NotFound("page")
+    return (after,) if after else None
+
+
+def _groups(lines: Sequence[InvoiceLine], reader: Reader) -> list[Group]:
+    def of(line: InvoiceLine) -> tuple[str, str, str]:
+        return line.beneficiary_name, line.subscription_name, line.subscription_reference
+
+    return [Group(*key, [_line(line, reader) for line in own]) for key, own in groupby(lines, key=of)]
+
+
+def _line(line: InvoiceLine, reader: Reader) -> LineRow:
+    span = Period(utc(line.start_at), utc(line.end_at)) if line.end_at > line.start_at else None
+    counted = line.unit or line.quantity != 1
+    return LineRow(
+        id=line.id,
+        description=line.description,
+        small=" · ".join(filter(None, [reader.span(span) if span else "", quality_note(line.quality)])),
+        quantity=reader.quantity(line.quantity, line.unit) if counted else "",
+        price=reader.figures.price(line.unit_price) if line.unit_price is not None else "",
+        amount=reader.figures.amount(line.amount),
+        why="Why this amount?" if line.kind == "usage" else "Details",
+    )
+
+
+def _sums(invoice: Invoice, reader: Reader) -> list[tuple[str, str, str]]:
+    """(style, words, amount) from the net sum down to what is open."""
+    rows = [("plain", "Subtotal", invoice.net_amount)]
+    for tax in invoice.taxes:
+        rate = reader.figures.rate(Decimal(tax["rate"]))
+        rows.append(("plain", f"{tax['name']} {rate} on {reader.money(tax['net_amount'])}", tax["tax_amount"]))
+    if invoice.rounding_amount:
+        rows.append(("plain", "Rounding", invoice.rounding_amount))
+    rows.append(("total", "Total", invoice.total_amount))
+    if invoice.settled_amount:
+        rows.append(("plain", "Paid", -invoice.settled_amount))
+        rows.append(("due", "Open", invoice.total_amount - invoice.settled_amount))
+    return [(style, words, reader.money(amount)) for style, words, amount in rows]
+
+
+def _paid(payment: customer_pages.Paid, reader: Reader) -> dict[str, str]:
+    card = payment.card
+    by = f"{str(card['brand']).capitalize()} ending in {card['last4']}" if card.get("last4") else payment.method
+    return {
+        "on": reader.figures.date(payment.received_on),
+        "by": by if card else " · ".join(filter(None, [by.capitalize(), payment.reference])),
+        "amount": reader.money(payment.amount),
+    }
+
+
+def _how_to_pay(invoice: Invoice, reader: Reader) -> dict[str, Any] | None:
+    """While something is open: the card that will be charged, else where to transfer it to."""
+    told = invoice.payment_instructions
+    if invoice.status != "open" or told is None or invoice.total_amount == invoice.settled_amount:
+        return None
+    return {
+        "card": told.get("card"),
+        "bank": {name: value for name, value in (told.get("bank") or {}).items() if value},
+        "reference": told.get("reference"),
+        "amount": reader.money(invoice.total_amount - invoice.settled_amount),
+    }
+
+
+def _told(explained: dict[str, Any], reader: Reader) -> dict[str, Any]:
+    """An explanation as the template shows it."""
+    teller = Teller(reader)
+    return {
+        "told": teller.tell(explained),
+        "terms": teller.terms(explained["price"], explained["unit"]),
+        "unit": explained["unit"],
+        "amount": reader.money(explained["amount"]),
+        "billed_at": reader.moment(parse_instant(explained["billed_at"])),
+        "credit": teller.credit(explained["credit"]),
+        "today": teller.today(explained["today"]),
+    }

@@ -1,0 +1,199 @@
+"""What customers used and what it comes to so far, for their own pages: by the functions that bill, storing nothing."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import and_, select
+
+from billing import rating
+from billing.items import USAGE, AgreedTerm, Item, MeterTerms, PriceTerms
+from billing.metering.slots import SlotRequest, Usage
+from billing.periods import Interval
+from billing.terms import TermRow, fold
+from core.errors import Refused
+from core.money import Money
+from core.period import Period, utc
+from models.accounts import Account
+from models.catalog import Meter, Plan, PlanVersion, Price
+from models.subscriptions import Subscription, SubscriptionItem, SubscriptionItemTerm
+from services.context import Context, visible
+from services.sets import among
+from stores.usage import slots_many
+
+# A page shows so many metered charges, those of the newest subscriptions; a master account may have thousands.
+SHOWN_MAX = 100
+
+
+@dataclass(frozen=True)
+class Metered:
+    """A usage charge that runs now."""
+
+    item: Item
+    name: str
+    plan_name: str
+    account_name: str
+    reference: str | None
+
+    @property
+    def price(self) -> PriceTerms:
+        """The price in force."""
+        return self.item.terms[-1].price
+
+    @property
+    def unit(self) -> str:
+        """The unit it is counted in."""
+        assert self.price.meter is not None  # usage prices have one, the database says
+        return self.price.meter.unit
+
+
+@dataclass(frozen=True)
+class SoFar:
+    """A usage charge's running span: what was used until now and what that comes to, net.
+
+    `amount` is None where the price has no amount for the quantity yet; `usage.slots` is one slot.
+    """
+
+    metered: Metered
+    span: Period
+    usage: Usage
+    amount: Money | None
+
+
+def metered(ctx: Context) -> Sequence[Metered]:
+    """The usage charges in force that the caller may see, of the newest subscriptions first; two queries."""
+    rows = ctx.session.execute(_running(ctx)).all()
+    since = _since(ctx, [row[0].id for row in rows])
+    return [_metered(row, since[row[0].id]) for row in rows]
+
+
+def so_far(ctx: Context, charges: Sequence[Metered]) -> Sequence[SoFar]:
+    """What each charge's running span comes to until now, in a fixed number of queries."""
+    spans = [charge.item.cadence(charge.price).span_at(ctx.now) for charge in charges]
+    requests = [_until_now(ctx, charge, span) for charge, span in zip(charges, spans, strict=True)]
+    wanted = [request for request in requests if request is not None]
+    used = slots_many(ctx.session, ctx.provider.id, wanted, evidence=False) if wanted else {}
+    return [
+        _so_far(charge, span, used[request])
+        for charge, span, request in zip(charges, spans, requests, strict=True)
+        if request is not None
+    ]
+
+
+def slots(ctx: Context, charge: Metered, edges: Sequence[datetime]) -> Usage:
+    """A charge's usage between neighbouring instants. `edges` rise, two at least."""
+    request = _request(charge, tuple(edges))
+    return slots_many(ctx.session, ctx.provider.id, [request], evidence=False)[request]
+
+
+def _until_now(ctx: Context, charge: Metered, span: Period) -> SlotRequest | None:
+    """None in the first instant of a span, when there is nothing to ask for."""
+    begin = max(span.start, charge.item.terms[-1].start)
+    return _request(charge, (begin, min(ctx.now, span.end))) if begin < min(ctx.now, span.end) else None
+
+
+def _request(charge: Metered, edges: tuple[datetime, ...]) -> SlotRequest:
+    meter = charge.price.meter
+    assert meter is not None  # usage prices have one, the database says
+    return SlotRequest(
+        item_id=charge.item.item_id,
+        subscription_id=charge.item.subscription_id,
+        meter_id=meter.meter_id,
+        unit=meter.unit,
+        edges=edges,
+        parts=rating.aggregation(meter.aggregation).parts,
+    )
+
+
+def _so_far(charge: Metered, span: Period, usage: Usage) -> SoFar:
+    try:
+        amount = rating.rate_usage(charge.price, usage.slots[0].period, usage).amount
+    except Refused:
+        amount = None
+    return SoFar(charge, span, usage, amount)
+
+
+def _running(ctx: Context) -> Any:
+    """Usage items with the term in force now, and all that shows them."""
+
+    def same(table: Any, column: Any) -> Any:
+        return and_(table.provider_id == SubscriptionItem.provider_id, table.id == column)
+
+    term = SubscriptionItemTerm
+    in_force = (
+        select(term.price_id, term.ended)
+        .where(
+            term.provider_id == SubscriptionItem.provider_id,
+            term.item_id == SubscriptionItem.id,
+            term.from_at <= ctx.now,
+        )
+        .order_by(term.from_at.desc(), term.recorded_at.desc(), term.id.desc())
+        .limit(1)
+        .lateral("in_force")
+    )
+    return (
+        select(SubscriptionItem, Subscription, Price, Meter, PlanVersion.number, Plan.name, Account.name, in_force)
+        .join(in_force, ~in_force.c.ended)
+        .join(Subscription, same(Subscription, SubscriptionItem.subscription_id))
+        .join(Price, same(Price, in_force.c.price_id))
+        .join(Meter, same(Meter, Price.meter_id))
+        .join(PlanVersion, same(PlanVersion, Price.plan_version_id))
+        .join(Plan, same(Plan, PlanVersion.plan_id))
+        .join(Account, same(Account, Subscription.account_id))
+        .where(
+            SubscriptionItem.provider_id == ctx.provider.id,
+            visible(ctx, Subscription.account_id),
+            Price.kind == USAGE,
+            Subscription.start_at <= ctx.now,
+        )
+        .order_by(Subscription.id.desc(), Price.position)
+        .limit(SHOWN_MAX)
+    )
+
+
+def _since(ctx: Context, items: Sequence[UUID]) -> dict[UUID, datetime]:
+    """Since when the price in force has held, by item."""
+    term = SubscriptionItemTerm
+    rows = ctx.session.execute(
+        select(term.id, term.item_id, term.from_at, term.price_id, term.quantity, term.ended, term.recorded_at).where(
+            term.provider_id == ctx.provider.id, among(term.item_id, items), term.from_at <= ctx.now
+        )
+    )
+    timelines: defaultdict[UUID, list[TermRow]] = defaultdict(list)
+    for row in rows:
+        known = TermRow(utc(row.from_at), row.price_id, row.quantity, row.ended, row.recorded_at, row.id.hex)
+        timelines[row.item_id].append(known)
+    return {item: fold(timeline)[-1].start for item, timeline in timelines.items()}
+
+
+def _metered(row: Any, since: datetime) -> Metered:
+    item, subscription, price, meter, number, plan_name, account_name, *_ = row
+    terms = PriceTerms(
+        price_id=price.id,
+        version_id=price.plan_version_id,
+        version=number,
+        charge_code=price.charge_code,
+        kind=price.kind,
+        interval=Interval(price.interval_unit, price.interval_count),
+        timing=price.timing,
+        proration=price.proration,
+        currency=subscription.currency,
+        spec=price.currencies[subscription.currency],
+        meter=MeterTerms(meter.id, meter.code, meter.unit, meter.aggregation),
+    )
+    seen = Item(
+        item_id=item.id,
+        subscription_id=subscription.id,
+        charge_code=item.charge_code,
+        anchor=subscription.anchor,
+        anchored_at=utc(subscription.start_at),
+        time_zone=subscription.time_zone,
+        terms=(AgreedTerm(since, None, terms, Decimal(0)),),
+    )
+    return Metered(seen, price.name, plan_name, account_name, subscription.external_id)
