@@ -174,6 +174,18 @@ def steps_done(ctx: Context, cases: Sequence[UUID]) -> dict[UUID, list[DunningSt
     return found
 
 
+def page_of_facts(ctx: Context, window: Window, **filters: str | None) -> Slice[dict[str, Any]]:
+    """A page of cases with their steps, as the API shows them; filters as of `list_cases`."""
+    found = list_cases(ctx, window, **filters)
+    done = steps_done(ctx, [case.id for case in found.rows])
+    return found.map(lambda case: facts(case, done[case.id]))
+
+
+def whole(ctx: Context, case: DunningCase) -> dict[str, Any]:
+    """One case with its steps."""
+    return facts(case, steps_done(ctx, [case.id])[case.id])
+
+
 def facts(case: DunningCase, done: Sequence[DunningStepDone]) -> dict[str, Any]:
     """A case as the API and the events show it."""
     taken = {step.step: step for step in done}
@@ -262,5 +274,5 @@ def _recover(ctx: Context, case: DunningCase) -> None:
 
 
 def _tell(ctx: Context, event_type: str, case: DunningCase, more: dict[str, Any] | None = None) -> None:
-    data = facts(case, steps_done(ctx, [case.id])[case.id]) | (more or {})
+    data = whole(ctx, case) | (more or {})
     outbox.emit(ctx, event_type, "dunning_case", case.id, data, account_id=case.account_id)

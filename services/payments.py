@@ -190,6 +190,18 @@ def allocations(ctx: Context, payments: Sequence[Payment]) -> dict[UUID, list[Al
     return found
 
 
+def page_of_facts(ctx: Context, window: Window, **filters: str | None) -> Slice[dict[str, Any]]:
+    """A page of payments with what each settles, as the API shows them; filters as of `list_payments`."""
+    found = list_payments(ctx, window, **filters)
+    settled = allocations(ctx, found.rows)
+    return found.map(lambda payment: facts(payment, settled[payment.id]))
+
+
+def whole(ctx: Context, payment: Payment) -> dict[str, Any]:
+    """One payment with what it settles."""
+    return facts(payment, allocations(ctx, [payment])[payment.id])
+
+
 def facts(payment: Payment, settled: Sequence[Allocation]) -> dict[str, Any]:
     """A payment as the API and the events show it."""
     return {
@@ -247,5 +259,4 @@ def _newest_allocation(ctx: Context, payment: Payment, invoice: Invoice) -> UUID
 
 
 def _tell(ctx: Context, event_type: str, payment: Payment) -> None:
-    settled = allocations(ctx, [payment])[payment.id]
-    outbox.emit(ctx, event_type, "payment", payment.id, facts(payment, settled), account_id=payment.account_id)
+    outbox.emit(ctx, event_type, "payment", payment.id, whole(ctx, payment), account_id=payment.account_id)
