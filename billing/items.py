@@ -12,6 +12,7 @@ from uuid import UUID
 
 from billing.periods import Cadence, Interval, cadence
 from billing.price import Price, parse_price
+from core.ids import encode
 from core.period import Period
 
 RECURRING, ONE_OFF, USAGE = "recurring", "one_off", "usage"
@@ -57,6 +58,22 @@ class PriceTerms:
     def price(self) -> Price:
         """The price, parsed once."""
         return parse_price(self.spec)
+
+    @cached_property
+    def as_json(self) -> Mapping[str, Any]:
+        """The whole of it, as a charge keeps it: the catalogue need not be asked to explain a charge."""
+        return {
+            "id": encode("price", self.price_id),
+            "version_id": encode("plan_version", self.version_id),
+            "version": self.version,
+            "charge_code": self.charge_code,
+            "kind": self.kind,
+            "interval": self.interval.as_json() if self.interval else None,
+            "timing": self.timing,
+            "proration": self.proration,
+            "currency": self.currency,
+            "spec": dict(self.spec),
+        }
 
 
 @dataclass(frozen=True)

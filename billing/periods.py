@@ -10,7 +10,7 @@ import calendar
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from functools import cache
+from functools import cache, lru_cache
 from zoneinfo import ZoneInfo
 
 from core.errors import Invalid
@@ -19,6 +19,8 @@ from core.period import Period, utc
 CALENDAR, ANNIVERSARY = "calendar", "anniversary"
 ANCHORS = (CALENDAR, ANNIVERSARY)
 COUNT_MOST = 120
+# Calendar spans are the same for thousands of items; so many are remembered.
+SPANS_KEPT = 20_000
 
 _DAYS = {"day": 1, "week": 7}
 _MONTHS = {"month": 1, "quarter": 3, "half-year": 6, "year": 12}
@@ -84,6 +86,7 @@ class Cadence:
             return self.origin + timedelta(days=_DAYS[unit] * count * index)
         return add_months(self.origin, _MONTHS[unit] * count * index)
 
+    @lru_cache(maxsize=SPANS_KEPT)  # noqa: B019 (a value, and one that most items of a payer share)
     def index_at(self, instant: datetime) -> int:
         """The index of the span that contains an instant."""
         day = local_date(instant, self.time_zone)
@@ -94,6 +97,7 @@ class Cadence:
         index = months // (_MONTHS[unit] * count)
         return index if self.boundary(index) <= day else index - 1
 
+    @lru_cache(maxsize=SPANS_KEPT)  # noqa: B019 (as above)
     def span(self, index: int) -> Period | None:
         """Span `index`, or None for a day that the zone skipped (Pacific/Apia had no 30 December 2011)."""
         start = day_start(self.boundary(index), self.time_zone)

@@ -107,7 +107,7 @@ def _rated(
     total = total_of(parts)
     exact = part.of(total)
     inputs = {
-        "price": price_json(price),
+        "price": price.as_json,
         "quantity": format_decimal(quantity),
         "unit": unit,
         "parts": [p.as_json() for p in parts],
@@ -128,7 +128,7 @@ def rate_used_part(item: Item, claim: Claim, keeps: Period | None, usage: Mappin
     cent, however often a claim is shrunk.
     """
     used = Money(0, claim.price.currency)
-    inputs: dict[str, Any] = {"price": price_json(claim.price), "used": None}
+    inputs: dict[str, Any] = {"price": claim.price.as_json, "used": None}
     unit = claim.price.meter.unit if claim.price.meter else None
     if keeps is not None:
         rated = rate_span(item, claim.price, claim.quantity, keeps, usage)
@@ -172,19 +172,3 @@ def shown(exact: Decimal) -> str:
 def span_json(span: Period) -> dict[str, str]:
     """A span as the API shows it."""
     return {"start": rfc3339(span.start), "end": rfc3339(span.end)}
-
-
-def price_json(price: PriceTerms) -> dict[str, Any]:
-    """The price version that was applied, whole: the catalogue need not be asked to explain a charge."""
-    return {
-        "id": encode("price", price.price_id),
-        "version_id": encode("plan_version", price.version_id),
-        "version": price.version,
-        "charge_code": price.charge_code,
-        "kind": price.kind,
-        "interval": price.interval.as_json() if price.interval else None,
-        "timing": price.timing,
-        "proration": price.proration,
-        "currency": price.currency,
-        "spec": dict(price.spec),
-    }
