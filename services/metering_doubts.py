@@ -16,6 +16,7 @@ from billing.metering.readings import Reading
 from billing.metering.steps import Step
 from billing.states import ANOMALY
 from core.decimals import format_decimal
+from core.errors import NotFound
 from core.ids import encode, new_id
 from core.period import rfc3339
 from models.places import Anomaly
@@ -151,6 +152,8 @@ def list_anomalies(
 
 def get_anomaly(ctx: Context, anomaly_id: UUID) -> Anomaly:
     """One anomaly."""
+    if ctx.scope is not None:
+        raise NotFound("anomaly", anomaly_id)
     return by_id(ctx, Anomaly, "anomaly", anomaly_id)
 
 
@@ -160,6 +163,7 @@ def change_anomaly(ctx: Context, anomaly_id: UUID, action: str) -> Anomaly:
     Raises:
         IllegalTransition: it is resolved or dismissed already.
     """
+    get_anomaly(ctx, anomaly_id)
     anomaly = by_id(ctx, Anomaly, "anomaly", anomaly_id, lock=True)
     anomaly.status = ANOMALY.apply(anomaly.status, action)
     ctx.session.flush()

@@ -18,7 +18,7 @@ from models.subscriptions import Subscription, SubscriptionItem
 from services import lookups
 from services.context import Context
 from services.paging import Slice, Window, newest_first
-from services.places import find_point, own_items
+from services.places import check_whole_provider, find_point, own_items
 from services.versions import hold
 
 
@@ -49,6 +49,7 @@ def assign(ctx: Context, values: Mapping[str, Any]) -> Assigned:
         Invalid: `span_empty`, when it ends before it starts.
         Conflict: `assignment_overlaps`, when the point counts for something already within that span.
     """
+    check_whole_provider(ctx)
     point = find_point(ctx, values["point"], "/point")
     item = _item(ctx, values["subscription"], values["charge_code"])
     start, end = values["start"], values.get("end")
@@ -113,6 +114,7 @@ def close(ctx: Context, assignment_id: UUID, end: datetime) -> Assigned:
         Invalid: `span_empty`, when it would end before it starts.
         Conflict: `assignment_overlaps`, when the later end runs into the next assignment.
     """
+    check_whole_provider(ctx)
     row, item = _row(ctx, assignment_id)
     hold(ctx, f"assignments of {row.point_id}")
     ctx.session.refresh(row, with_for_update=True)
@@ -144,6 +146,22 @@ def _row(ctx: Context, assignment_id: UUID) -> tuple[Assignment, SubscriptionIte
     if not rows:
         raise NotFound("assignment", assignment_id)
     return rows[0][0], rows[0][1]
+
+
+def filters(ctx: Context, point: str | None, subscription: str | None) -> dict[str, UUID]:
+    """The ids that a list's filters name, for `list_assignments`.
+
+    Raises:
+        UnknownReference: `point_unknown`, `subscription_unknown`.
+    """
+    found = {}
+    if point is not None:
+        found["point"] = find_point(ctx, point, "?point").id
+    if subscription is not None:
+        found["subscription"] = lookups.by_reference(
+            ctx, Subscription, "subscription", subscription, pointer="?subscription", account=Subscription.account_id
+        ).id
+    return found
 
 
 def list_assignments(

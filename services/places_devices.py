@@ -8,6 +8,7 @@ from uuid import UUID
 
 from sqlalchemy import select
 
+from core.errors import NotFound
 from core.ids import new_id
 from models.places import Device
 from services.context import Context
@@ -61,4 +62,6 @@ def list_devices(ctx: Context, window: Window, *, point: UUID | None = None) -> 
 
 def get_device(ctx: Context, device_id: UUID) -> Device:
     """One device."""
+    if ctx.scope is not None:
+        raise NotFound("device", device_id)
     return by_id(ctx, Device, "device", device_id)

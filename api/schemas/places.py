@@ -1,0 +1,136 @@
+"""Places over HTTP: sites, points, devices, assignments, anomalies."""
+
+from __future__ import annotations
+
+from api.schemas import ExternalIdQuery, ListQuery, Resource, Schema, fields
+from api.schemas.usage import PATH_EXAMPLE
+
+WHOLE = {"provider_scope_required": "The credential is of an account, not of the provider."}
+# A path is made of names with slashes between them, so that "site/path" can be told apart from an id.
+PATH_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9_.:\-]*(/[A-Za-z0-9][A-Za-z0-9_.:\-]*)*$"
+
+
+class SiteNew(Schema):
+    """A data centre to add."""
+
+    code = fields.Code(required=True, description="Names it in references; unique.")
+    name = fields.Text(required=True)
+    time_zone = fields.TimeZone(required=True)
+    external_id = fields.ExternalId(allow_none=True)
+    metadata = fields.Metadata()
+
+
+class Site(Resource):
+    """A data centre."""
+
+    id = fields.TypeID("site", required=True)
+    code = fields.String(required=True)
+    name = fields.String(required=True)
+    time_zone = fields.String(required=True)
+
+
+class Rating(Schema):
+    """What can flow at a point, so that impossible steps are found: the power, or the breaker's current and voltage."""
+
+    power_w = fields.DecimalString(positive=True, maximum=10**9)
+    current_a = fields.DecimalString(positive=True, maximum=10**6)
+    voltage_v = fields.DecimalString(positive=True, maximum=10**6)
+    phases = fields.Integer(minimum=1, maximum=3)
+    resolution_wh = fields.DecimalString(minimum=0, maximum=10**6, description="The register's smallest step.")
+
+
+class PointNew(Schema):
+    """A metered place to add."""
+
+    site = fields.Reference("site", required=True)
+    path = fields.String(
+        required=True,
+        min_length=1,
+        max_length=200,
+        validate=[fields.Regexp(PATH_PATTERN)],
+        description="Where it is within the site; unique there. Readings name it so.",
+        example=PATH_EXAMPLE,
+    )
+    kind = fields.Code(required=True, description="What it is: `outlet`, `pdu`, `phase`, `port`.", example="outlet")
+    rating = fields.Nested(Rating)
+    external_id = fields.ExternalId(allow_none=True)
+    metadata = fields.Metadata()
+
+
+class PointPatch(Schema):
+    """What may change of a point."""
+
+    kind = fields.Code()
+    rating = fields.Nested(Rating)
+    external_id = fields.ExternalId(allow_none=True)
+    metadata = fields.Metadata()
+
+
+class Point(Resource):
+    """A metered place. It survives the devices that hang there."""
+
+    id = fields.TypeID("point", required=True)
+    site = fields.TypeID("site", attribute="site_id", required=True)
+    path = fields.String(required=True)
+    kind = fields.String(required=True)
+    rating = fields.Nested(Rating)
+
+
+class PointQuery(ExternalIdQuery):
+    """Which points."""
+
+    site = fields.Reference("site")
+    path = fields.String(min_length=1, max_length=200)
+
+
+class Device(Schema):
+    """A device as its evidence told it. Its serial number is evidence, never identity."""
+
+    id = fields.TypeID("device", required=True)
+    point = fields.TypeID("point", attribute="point_id", required=True)
+    serial = fields.String(allow_none=True)
+    from_ = fields.Instant(data_key="from", attribute="from_at", required=True)
+    to = fields.Instant(attribute="to_at", allow_none=True, description="null while it hangs there.")
+    created_at = fields.Instant()
+
+
+class DeviceQuery(ListQuery):
+    """Which devices."""
+
+    point = fields.Reference("point")
+
+
+class AssignmentNew(Schema):
+    """Let a point count for an item of a subscription."""
+
+    point = fields.Reference("point", required=True)
+    subscription = fields.Reference("subscription", required=True)
+    charge_code = fields.Code(required=True)
+    start = fields.Instant(data_key="from", required=True)
+    end = fields.Instant(data_key="to", allow_none=True, description="Open when it is missing.")
+    external_id = fields.ExternalId(allow_none=True)
+    metadata = fields.Metadata()
+
+
+class AssignmentPatch(Schema):
+    """End an assignment, or move its end."""
+
+    end = fields.Instant(data_key="to", required=True)
+
+
+class Assignment(Resource):
+    """A point counts for an item of a subscription; for no other at the same time."""
+
+    id = fields.TypeID("assignment", required=True)
+    point = fields.TypeID("point", attribute="point_id", required=True)
+    subscription = fields.TypeID("subscription", attribute="subscription_id", required=True)
+    charge_code = fields.String(required=True)
+    start = fields.Instant(data_key="from", required=True)
+    end = fields.Instant(data_key="to", allow_none=True, required=True)
+
+
+class AssignmentQuery(ExternalIdQuery):
+    """Which assignments."""
+
+    point = fields.Reference("point")
+    subscription = fields.Reference("subscription")
