@@ -161,7 +161,7 @@ def _lock_payers(ctx: Context, payers: Sequence[UUID]) -> None:
 def _failure(ctx: Context, run: BillingRun, rows: Sequence[BillingRunPayer]) -> Exception | None:
     """Bill a set of payers, all or nothing; what went wrong, if something did."""
     try:
-        with ctx.session.begin_nested():
+        with ctx.session.begin_nested():  # a savepoint
             _bill(ctx, run, rows)
     except OperationalError:
         raise  # the database is in trouble, not the payer: another try will do
@@ -247,7 +247,7 @@ def _unbilled(ctx: Context, run_id: UUID) -> Any:
 
 def _finalized(ctx: Context, drafts: Sequence[Invoice]) -> bool:
     try:
-        with ctx.session.begin_nested():
+        with ctx.session.begin_nested():  # a savepoint
             invoicing_finalize.finalize_all(ctx, drafts)
     except OperationalError:
         raise

@@ -92,12 +92,12 @@ def dry_run(ctx: Context, *, as_of: datetime | None = None, accounts: Sequence[s
     if len(payers) > DRY_MOST:
         raise Invalid("too_many_accounts", f"A dry run is for {DRY_MOST} payers at most: name accounts.", "/accounts")
     hints = list(ctx.hints)
-    with ctx.session.begin_nested() as attempt:
+    with ctx.session.begin_nested() as attempt:  # a savepoint
         run = runs.make(ctx, until, runs.REQUEST, payers, finalizes=False)
         _bill_all(ctx, run.id)
         found = DryRun(until, _documents(ctx, run.id), _payers_of(ctx, run.id))
         ctx.session.expunge_all()
-        attempt.rollback()
+        attempt.rollback()  # to the savepoint
     ctx.hints[:] = hints
     return found
 
