@@ -119,7 +119,7 @@ def _charge(ctx: Context, charge: ProposedCharge, contracts: Contracts) -> dict[
         "exact": Decimal(shown(charge.exact)),
         "amount": charge.amount,
         "currency": charge.currency,
-        "description": f"Credit: {price.name}" if charge.kind == CREDIT else price.name,
+        "description": f"Credit: {price.words}" if charge.kind == CREDIT else price.words,
         "inputs": dict(charge.inputs),
         "known_until": _known_until(ctx, charge),
         "created_at": ctx.now,

@@ -10,6 +10,7 @@ from uuid import UUID
 
 from sqlalchemy import ColumnElement, Select, and_, func, select
 from sqlalchemy.dialects.postgresql import Range
+from sqlalchemy.orm import aliased
 
 from billing.items import AgreedTerm, Claim, Item, MeterTerms, PriceTerms
 from billing.periods import Interval
@@ -17,7 +18,7 @@ from billing.terms import TermRow, fold
 from core.period import Period, utc
 from models.accounts import Account
 from models.billing import BilledSpan, Charge
-from models.catalog import Meter, PlanVersion, Price
+from models.catalog import Meter, PlanVersion, Price, Product
 from models.subscriptions import Subscription, SubscriptionItem, SubscriptionItemTerm
 from services.context import Context
 from services.sets import among
@@ -37,9 +38,9 @@ class Owner:
 
 @dataclass(frozen=True)
 class PriceFacts:
-    """What a charge keeps of its price beside the terms."""
+    """What a charge keeps of its price beside the terms: `words` say on a document what was delivered."""
 
-    name: str
+    words: str
     product_id: UUID
 
 
@@ -83,7 +84,7 @@ def _load(ctx: Context, wanted: ColumnElement[bool]) -> Contracts:
     }
     items = tuple(_item(row, terms_of[row.item_id], claims_of[row.item_id], terms_by_price) for row in rows)
     owners = {row.item_id: Owner(row.subscription_id, row.account_id, row.payer_id, row.seller_id) for row in rows}
-    facts = {key: PriceFacts(row.name, row.product_id) for key, row in prices.items()}
+    facts = {key: PriceFacts(_words(row), row.product_id) for key, row in prices.items()}
     return Contracts(items, owners, facts, {row.id: row.charge_id for row in claims})
 
 
@@ -181,11 +182,30 @@ def _claims(ctx: Context) -> Select[*tuple[Any, ...]]:
     return _joined(ctx, columns).where(BilledSpan.status == "held")
 
 
+def _words(row: Any) -> str:
+    """The price's own name; without one the product's, and the code too where a plan has several of that product."""
+    if row.name != row.charge_code:
+        return str(row.name)
+    return f"{row.product_name}, {row.charge_code}" if row.of_product > 1 else str(row.product_name)
+
+
 def _prices(ctx: Context, ids: Collection[UUID]) -> dict[UUID, Any]:
+    sibling = aliased(Price)
+    of_product = (
+        select(func.count())
+        .where(
+            sibling.provider_id == Price.provider_id,
+            sibling.plan_version_id == Price.plan_version_id,
+            sibling.product_id == Price.product_id,
+        )
+        .scalar_subquery()
+    )
     rows = ctx.session.execute(
         select(
             Price.id,
             Price.name,
+            Product.name.label("product_name"),
+            of_product.label("of_product"),
             Price.charge_code,
             Price.kind,
             Price.interval_unit,
@@ -202,6 +222,7 @@ def _prices(ctx: Context, ids: Collection[UUID]) -> dict[UUID, Any]:
             Meter.aggregation,
         )
         .join(PlanVersion, and_(PlanVersion.provider_id == Price.provider_id, PlanVersion.id == Price.plan_version_id))
+        .join(Product, and_(Product.provider_id == Price.provider_id, Product.id == Price.product_id))
         .outerjoin(Meter, and_(Meter.provider_id == Price.provider_id, Meter.id == Price.meter_id))
         .where(Price.provider_id == ctx.provider.id, among(Price.id, ids))
     )

@@ -51,7 +51,7 @@ def an_account(
 
 @dataclass(frozen=True)
 class PriceOf:
-    """One charge of a plan; `spec` is the price in each currency."""
+    """One charge of a plan; `spec` is the price in each currency, `name` its code in capitals by default."""
 
     code: str
     spec: Mapping[str, Any]
@@ -60,6 +60,7 @@ class PriceOf:
     proration: str = "day"
     unit: str | None = "month"
     currencies: Sequence[str] = ("EUR",)
+    name: str | None = None
 
 
 RACK = PriceOf("rack", FLAT)
@@ -98,7 +99,7 @@ def a_plan(ctx: Context, *prices: PriceOf) -> PlanOf:
             "id": new_id(),
             "plan_version_id": version,
             "charge_code": price.code,
-            "name": price.code.capitalize(),
+            "name": price.name or price.code.capitalize(),
             "position": position,
             "product_id": product,
             "kind": price.kind,

@@ -333,3 +333,15 @@ def test_claims_hold_what_was_billed(open_unit: Open) -> None:
     with open_unit() as ctx:
         spans = ctx.session.scalars(select(BilledSpan.span).where(BilledSpan.provider_id == ctx.provider.id)).all()
         assert sorted((span.lower.month, span.upper.month) for span in spans) == [(1, 2), (2, 3)]
+
+
+def test_a_line_says_the_product_and_the_code_too_where_a_plan_has_several_of_it(open_unit: Open) -> None:
+    with open_unit() as ctx:
+        plan = a_plan(ctx, PriceOf("space", RACK.spec, name="space"))
+        both = a_plan(ctx, PriceOf("a", RACK.spec, name="a"), PriceOf("b", RACK.spec, name="b"))
+        for chosen in (plan, both):
+            subscribe(ctx, an_account(ctx), chosen, start=ctx.now)
+    bill_at(open_unit, FEBRUARY)
+    with open_unit() as ctx:
+        first, second = ({line.description for line in lines_of(ctx, invoice)} for invoice in invoices(ctx))
+        assert (first, second) == ({"Colocation"}, {"Colocation, a", "Colocation, b"})
