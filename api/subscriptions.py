@@ -23,9 +23,8 @@ from api.schemas.subscriptions import (
     SubscriptionPreviewNew,
     SubscriptionQuery,
 )
-from billing.changes import Change as ChangeValue
 from services import contract_changes, previews, provisioning, subscriptions
-from services.contract_changes import ChangeView
+from services.contract_changes import ChangeView, Wanted
 from services.previews import Preview as PreviewValue
 from services.provisioning import Answer
 from services.subscription_views import SubscriptionView
@@ -52,7 +51,10 @@ ORDER_REFUSALS = {
     "start_out_of_range": "More than five years back or ten years on.",
 }
 CHANGE_REFUSALS = {
-    "change_expected": "Neither cancel nor quantities, or both.",
+    "change_expected": "Neither cancel, nor a plan, nor quantities; or cancel with one of these.",
+    "plan_unknown": "There is no such plan.",
+    "plan_not_offered": "No version of the plan is offered yet.",
+    "currency_not_offered": "The plan has no prices in the subscription's currency.",
     "effective_unknown": "Neither now, nor period_end, nor an instant.",
     "effective_in_past": "A change takes effect now or later.",
     "effective_out_of_range": "More than ten years on.",
@@ -71,8 +73,8 @@ def _order(body: dict[str, Any]) -> Order:
     return Order(start_at=start.get("at"), **body)
 
 
-def _change(body: dict[str, Any]) -> ChangeValue:
-    return ChangeValue(bool(body.get("cancel")), body.get("quantities") or {})
+def _wanted(body: dict[str, Any]) -> Wanted:
+    return Wanted(bool(body.get("cancel")), body.get("quantities") or {}, body.get("plan"))
 
 
 @blp.route("/v1/subscriptions")
@@ -131,7 +133,7 @@ class ChangePreview(MethodView):
     @blp.response(200, Preview)
     def post(self, body: dict[str, Any], subscription_id: UUID) -> PreviewValue:
         """What would be billed and given back with a change. Nothing is stored."""
-        return previews.of_change(context(), subscription_id, _change(body), body["effective"], body.get("as_of"))
+        return previews.of_change(context(), subscription_id, _wanted(body), body["effective"], body.get("as_of"))
 
 
 @blp.route("/v1/subscriptions/<id(subscription):subscription_id>/changes")
@@ -153,7 +155,7 @@ class Changes(MethodView):
     @blp.response(201, Change)
     def post(self, body: dict[str, Any], subscription_id: UUID) -> ChangeView:
         """Change the contract now, or schedule the change."""
-        return contract_changes.make(context(), subscription_id, _change(body), body["effective"])
+        return contract_changes.make(context(), subscription_id, _wanted(body), body["effective"])
 
 
 @blp.route("/v1/subscriptions/<id(subscription):subscription_id>/changes/<id(change):change_id>")

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
 
-from billing.items import AgreedTerm, Item
+from billing.items import USAGE, AgreedTerm, Item, PriceTerms
 from billing.members import Members
 from billing.periods import Interval, cadence
 from core.errors import FieldError
@@ -18,26 +18,50 @@ QUANTITIES_MOST = 200
 
 @dataclass(frozen=True)
 class Change:
-    """An end, or other quantities by charge code."""
+    """An end, or other quantities by charge code, or other prices.
+
+    `prices` are those of another plan version, by charge code: what they do not name ends. Quantities that are not
+    given stay.
+    """
 
     cancel: bool = False
     quantities: Mapping[str, Decimal] = field(default_factory=dict)
+    prices: Mapping[str, PriceTerms] | None = None
+
+
+def default_quantity(kind: str) -> Decimal:
+    """What is agreed on of a charge that nobody named: one, and of usage nothing."""
+    return Decimal(0) if kind == USAGE else Decimal(1)
 
 
 def apply(items: Iterable[Item], change: Change, at: datetime) -> tuple[Item, ...]:
-    """The items as they would be with a change from an instant on; what was agreed for later is replaced."""
+    """The items as they would be with a change from an instant on; what was agreed for later is replaced.
+
+    Args:
+        items: with one, maybe without terms, for each charge code of the change's prices.
+    """
     return tuple(_changed(item, change, at) for item in items)
 
 
 def _changed(item: Item, change: Change, at: datetime) -> Item:
-    quantity = change.quantities.get(item.charge_code)
     in_force = _in_force(item.terms, at)
-    if in_force is None or (quantity is None and not change.cancel):
-        return item
     before = tuple(_until(item.terms, at))
-    if change.cancel or quantity is None:
+    if change.cancel:
         return replace(item, terms=before)
-    return replace(item, terms=(*before, AgreedTerm(at, None, in_force.price, quantity)))
+    price = in_force.price if in_force is not None else None
+    if change.prices is not None:
+        price = change.prices.get(item.charge_code)
+        if price is None:
+            return replace(item, terms=before)
+    elif item.charge_code not in change.quantities:
+        return item
+    if price is None:
+        return item
+    quantity = change.quantities.get(item.charge_code)
+    if quantity is None:
+        same = in_force is not None and in_force.price.kind == price.kind
+        quantity = in_force.quantity if in_force is not None and same else default_quantity(price.kind)
+    return replace(item, terms=(*before, AgreedTerm(at, None, price, quantity)))
 
 
 def _in_force(terms: Sequence[AgreedTerm], at: datetime) -> AgreedTerm | None:

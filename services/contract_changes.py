@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -11,25 +11,44 @@ from uuid import UUID
 
 from sqlalchemy import select, update
 
-from billing.changes import NOW, PERIOD_END, Change, period_end
+from billing.changes import NOW, PERIOD_END, period_end
 from billing.items import RECURRING
 from billing.periods import Interval
 from billing.states.subscription import PENDING
 from core.decimals import format_decimal
 from core.errors import Conflict, Invalid, NotFound, Refused
-from core.ids import encode, new_id
+from core.ids import decode, encode, new_id
 from core.period import rfc3339, utc
-from models.catalog import Price
+from models.catalog import Plan, Price
 from models.subscriptions import ScheduledChange, Subscription
-from services import outbox, provisioning, subscriptions
+from services import outbox, plans, provisioning, subscriptions
 from services.context import Context
-from services.lookups import by_id
+from services.lookups import by_id, by_reference
 from services.paging import Slice, Window, in_order
+from services.plans import VersionView
 from services.sets import among
-from services.subscription_views import SubscriptionView, view
+from services.subscription_views import view
 
 AHEAD_MOST = timedelta(days=3650)
 ENDED = ("cancelled", "expired")
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """A change as it comes in: an end, or another plan (a reference), or other quantities, or the last two."""
+
+    cancel: bool = False
+    quantities: Mapping[str, Decimal] = field(default_factory=dict)
+    plan: str | None = None
+
+
+@dataclass(frozen=True)
+class Agreed:
+    """A change that fits its subscription. `version` is what the plan offered when the change was agreed upon."""
+
+    cancel: bool
+    quantities: Mapping[str, Decimal]
+    version: VersionView | None
 
 
 @dataclass(frozen=True)
@@ -42,11 +61,12 @@ class ChangeView:
     status: str
     cancel: bool
     quantities: Mapping[str, Decimal]
+    plan_version_id: UUID | None
     detail: str | None
     created_at: datetime
 
 
-def make(ctx: Context, subscription_id: UUID, change: Change, effective: str | datetime) -> ChangeView:
+def make(ctx: Context, subscription_id: UUID, wanted: Wanted, effective: str | datetime) -> ChangeView:
     """Change a contract now, or schedule the change.
 
     Args:
@@ -54,42 +74,67 @@ def make(ctx: Context, subscription_id: UUID, change: Change, effective: str | d
 
     Raises:
         NotFound, Conflict: `subscription_ended`, `subscription_not_started` (it has no period yet).
-        Invalid: `effective_in_past`, `effective_out_of_range`, and those of quantities.
+        Invalid: `effective_in_past`, `effective_out_of_range`, `plan_unknown`, `plan_not_offered`,
+            `currency_not_offered`, and those of quantities.
     """
     subscription = subscriptions.find(ctx, subscription_id, lock=True)
-    at = effective_at(ctx, subscription, change, effective)
+    agreed = agree(ctx, subscription, wanted)
+    at = effective_at(ctx, subscription, agreed, effective)
     row = ScheduledChange(
         provider_id=ctx.provider.id,
         id=new_id(),
         subscription_id=subscription.id,
         effective_at=at,
-        body=_body(change),
+        body=_body(agreed),
         status="scheduled",
         created_at=ctx.now,
     )
     ctx.session.add(row)
     ctx.session.flush()
     if at <= ctx.now:
-        _perform(ctx, subscription, row)
+        _perform(ctx, subscription, row, agreed)
     else:
         _tell(ctx, subscription, row, "subscription.change_scheduled")
     return shown(row)
 
 
-def effective_at(ctx: Context, subscription: Subscription, change: Change, effective: str | datetime) -> datetime:
+def agree(ctx: Context, subscription: Subscription, wanted: Wanted) -> Agreed:
+    """See that a change fits its subscription.
+
+    Raises:
+        As `make`.
+    """
+    if subscription.status in ENDED:
+        raise Conflict("subscription_ended", f"This subscription is {subscription.status}.")
+    version = None
+    if wanted.plan is not None:
+        plan = by_reference(ctx, Plan, "plan", wanted.plan, pointer="/plan")
+        version = plans.version_at(ctx, plan.id, ctx.now)
+        if version is None:
+            raise Invalid("plan_not_offered", "No version of this plan is offered yet.", "/plan")
+        if subscription.currency not in version.currencies:
+            known = ", ".join(sorted(version.currencies))
+            raise Invalid("currency_not_offered", f"This plan is offered in {known}.", "/plan")
+    subscriptions.check_quantities(_kinds(ctx, subscription, version), wanted.quantities)
+    return Agreed(wanted.cancel, wanted.quantities, version)
+
+
+def _kinds(ctx: Context, subscription: Subscription, version: VersionView | None) -> dict[str, str]:
+    """The kind of each charge that may have a quantity after a change."""
+    charges = version.prices if version is not None else view(ctx, subscription).items
+    return {charge.charge_code: charge.kind for charge in charges}
+
+
+def effective_at(ctx: Context, subscription: Subscription, agreed: Agreed, effective: str | datetime) -> datetime:
     """When a change takes effect, if it may.
 
     Raises:
         As `make`.
     """
-    now = view(ctx, subscription)
-    if subscription.status in ENDED:
-        raise Conflict("subscription_ended", f"This subscription is {subscription.status}.")
-    subscriptions.check_quantities({item.charge_code: item.kind for item in now.items}, change.quantities)
     if effective == NOW:
         return ctx.now
     if effective == PERIOD_END:
-        return _period_end(ctx, subscription, now, change)
+        return _period_end(ctx, subscription, agreed)
     assert isinstance(effective, datetime)  # the schema knows no other word
     if effective < ctx.now:
         raise Invalid("effective_in_past", "A change takes effect now or later.", "/effective/at")
@@ -98,10 +143,15 @@ def effective_at(ctx: Context, subscription: Subscription, change: Change, effec
     return effective
 
 
-def _period_end(ctx: Context, subscription: Subscription, now: SubscriptionView, change: Change) -> datetime:
+def _period_end(ctx: Context, subscription: Subscription, agreed: Agreed) -> datetime:
     if subscription.status == PENDING or subscription.start_at is None:
         raise Conflict("subscription_not_started", "This subscription has not started, so it has no period yet.")
-    touched = [i for i in now.items if not i.ended and (change.cancel or i.charge_code in change.quantities)]
+    whole = agreed.cancel or agreed.version is not None
+    touched = [
+        item
+        for item in view(ctx, subscription).items
+        if not item.ended and (whole or item.charge_code in agreed.quantities)
+    ]
     rows = ctx.session.execute(
         select(Price.kind, Price.interval_unit, Price.interval_count).where(
             Price.provider_id == ctx.provider.id, among(Price.id, {item.price_id for item in touched})
@@ -114,14 +164,16 @@ def _period_end(ctx: Context, subscription: Subscription, now: SubscriptionView,
     return end if end is not None else ctx.now
 
 
-def _perform(ctx: Context, subscription: Subscription, row: ScheduledChange) -> None:
+def _perform(ctx: Context, subscription: Subscription, row: ScheduledChange, agreed: Agreed) -> None:
     """Do what a change says, from its instant on."""
-    change = parsed(row.body)
-    if change.cancel:
+    if agreed.cancel:
         provisioning.end(ctx, subscription, row.effective_at)
         _withdraw_others(ctx, subscription, row)
     else:
-        subscriptions.change_quantities(ctx, subscription, change.quantities, row.effective_at)
+        if agreed.version is not None:
+            subscriptions.change_plan(ctx, subscription, agreed.version, agreed.quantities, row.effective_at)
+        else:
+            subscriptions.change_quantities(ctx, subscription, agreed.quantities, row.effective_at)
         # What is not provisioned yet is asked for anew, with what is wanted now.
         kind = "provision" if subscription.status == PENDING else "change"
         provisioning.request(ctx, subscription, kind)
@@ -149,22 +201,22 @@ def apply_scheduled(ctx: Context, change_id: UUID) -> None:
     row = by_id(ctx, ScheduledChange, "change", change_id, lock=True)
     if row.status != "scheduled" or row.effective_at > ctx.now:
         return
-    obstacle = _obstacle(ctx, subscription, parsed(row.body))
+    agreed = _stored(ctx, row.body)
+    obstacle = _obstacle(ctx, subscription, agreed)
     if obstacle is None:
-        _perform(ctx, subscription, row)
+        _perform(ctx, subscription, row, agreed)
         return
     row.status, row.detail = "failed", obstacle
     ctx.session.flush()
     _tell(ctx, subscription, row, "subscription.change_failed")
 
 
-def _obstacle(ctx: Context, subscription: Subscription, change: Change) -> str | None:
+def _obstacle(ctx: Context, subscription: Subscription, agreed: Agreed) -> str | None:
     """Why a change cannot be made any more, or None."""
     if subscription.status in ENDED:
         return f"This subscription is {subscription.status}."
-    kinds = {item.charge_code: item.kind for item in view(ctx, subscription).items}
     try:
-        subscriptions.check_quantities(kinds, change.quantities)
+        subscriptions.check_quantities(_kinds(ctx, subscription, agreed.version), agreed.quantities)
     except Refused as refused:
         return refused.detail
     return None
@@ -213,7 +265,7 @@ def of_subscription(ctx: Context, subscription_id: UUID, change_id: UUID, *, loc
     return row
 
 
-def scheduled(ctx: Context, subscription_id: UUID, until: datetime) -> list[tuple[datetime, Change]]:
+def scheduled(ctx: Context, subscription_id: UUID, until: datetime) -> list[tuple[datetime, Agreed]]:
     """What is to come up to an instant, in order."""
     rows = ctx.session.scalars(
         select(ScheduledChange)
@@ -225,31 +277,43 @@ def scheduled(ctx: Context, subscription_id: UUID, until: datetime) -> list[tupl
         )
         .order_by(ScheduledChange.effective_at, ScheduledChange.id)
     )
-    return [(utc(row.effective_at), parsed(row.body)) for row in rows]
+    return [(utc(row.effective_at), _stored(ctx, row.body)) for row in rows]
 
 
-def _body(change: Change) -> dict[str, Any]:
-    if change.cancel:
+def _body(agreed: Agreed) -> dict[str, Any]:
+    if agreed.cancel:
         return {"cancel": True}
-    return {"quantities": {code: format_decimal(quantity) for code, quantity in change.quantities.items()}}
+    body: dict[str, Any] = {
+        "quantities": {code: format_decimal(quantity) for code, quantity in agreed.quantities.items()}
+    }
+    if agreed.version is not None:
+        body["plan_version"] = encode("plan_version", agreed.version.id)
+    return body
 
 
-def parsed(body: Mapping[str, Any]) -> Change:
-    """A stored change."""
+def _parsed(body: Mapping[str, Any]) -> tuple[bool, dict[str, Decimal], UUID | None]:
+    """A stored body: whether it ends, quantities, and the id of a plan version."""
     quantities = {code: Decimal(quantity) for code, quantity in body.get("quantities", {}).items()}
-    return Change(bool(body.get("cancel")), quantities)
+    version = body.get("plan_version")
+    return bool(body.get("cancel")), quantities, decode("plan_version", version) if version else None
+
+
+def _stored(ctx: Context, body: Mapping[str, Any]) -> Agreed:
+    cancel, quantities, version_id = _parsed(body)
+    return Agreed(cancel, quantities, plans.version(ctx, version_id) if version_id else None)
 
 
 def shown(row: ScheduledChange) -> ChangeView:
     """A row as it is shown."""
-    change = parsed(row.body)
+    cancel, quantities, version_id = _parsed(row.body)
     return ChangeView(
         row.id,
         row.subscription_id,
         row.effective_at,
         row.status,
-        change.cancel,
-        change.quantities,
+        cancel,
+        quantities,
+        version_id,
         row.detail,
         row.created_at,
     )

@@ -102,8 +102,8 @@ def add_version(ctx: Context, plan_id: UUID, prices: Sequence[PlanPrice], effect
         .order_by(PlanVersion.number.desc())
         .limit(1)
     ).one()
-    version = _store(ctx, plan_id, newest + 1, prices, effective_at, "/prices")
-    return version_views(ctx, [version])[0]
+    made = _store(ctx, plan_id, newest + 1, prices, effective_at, "/prices")
+    return version_views(ctx, [made])[0]
 
 
 def _store(
@@ -208,9 +208,14 @@ def list_versions(ctx: Context, plan_id: UUID, window: Window) -> Slice[VersionV
     return found.map(lambda version: views[version.id])
 
 
+def version(ctx: Context, version_id: UUID) -> VersionView:
+    """A version by its id."""
+    return version_views(ctx, [by_id(ctx, PlanVersion, "plan_version", version_id)])[0]
+
+
 def version_at(ctx: Context, plan_id: UUID, at: datetime) -> VersionView | None:
     """The newest version that is offered at an instant, or None before the first."""
-    version = ctx.session.scalars(
+    found = ctx.session.scalars(
         select(PlanVersion)
         .where(
             PlanVersion.provider_id == ctx.provider.id,
@@ -220,7 +225,7 @@ def version_at(ctx: Context, plan_id: UUID, at: datetime) -> VersionView | None:
         .order_by(PlanVersion.number.desc())
         .limit(1)
     ).first()
-    return version_views(ctx, [version])[0] if version is not None else None
+    return version_views(ctx, [found])[0] if found is not None else None
 
 
 def _view(ctx: Context, plan: Plan) -> PlanView:

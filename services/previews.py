@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from uuid import UUID
@@ -24,7 +24,8 @@ from core.period import Period
 from models.catalog import Meter
 from services import contract_changes, invoicing_items, subscriptions
 from services.context import Context
-from services.plans import PriceView
+from services.contract_changes import Agreed, Wanted
+from services.plans import VersionView
 from services.sets import among
 from services.subscriptions import CheckedOrder, Order
 from stores.usage import slots_many
@@ -74,7 +75,7 @@ def of_order(ctx: Context, order: Order, as_of: datetime | None) -> Preview:
 
 
 def of_change(
-    ctx: Context, subscription_id: UUID, change: Change, effective: str | datetime, as_of: datetime | None
+    ctx: Context, subscription_id: UUID, wanted: Wanted, effective: str | datetime, as_of: datetime | None
 ) -> Preview:
     """What a running subscription would be billed up to an instant, and given back, with a change.
 
@@ -85,17 +86,31 @@ def of_change(
         As `contract_changes.make`. Conflict: `subscription_not_started`. Invalid: `as_of_out_of_range`.
     """
     subscription = subscriptions.find(ctx, subscription_id)
+    agreed = contract_changes.agree(ctx, subscription, wanted)
     if subscription.status == PENDING:
         raise Conflict("subscription_not_started", "This subscription has not started; preview its order instead.")
-    at = contract_changes.effective_at(ctx, subscription, change, effective)
+    at = contract_changes.effective_at(ctx, subscription, agreed, effective)
     until = _until(ctx, as_of or at)
     items: Sequence[Item] = invoicing_items.load_subscription(ctx, subscription_id).items
-    to_come = [*contract_changes.scheduled(ctx, subscription_id, until), (at, change)]
+    to_come = [*contract_changes.scheduled(ctx, subscription_id, until), (at, agreed)]
     for when, each in sorted(to_come, key=lambda entry: entry[0]):
-        items = apply(items, each, when)
+        change = _change(ctx, each, subscription.currency)
+        items = apply(_with_all(items, change), change, when)
     needed = due_spans(items, until)
     used = slots_many(ctx.session, ctx.provider.id, needed) if needed else {}
     return _preview(propose(items, used, until), subscription.currency, until)
+
+
+def _change(ctx: Context, agreed: Agreed, currency: str) -> Change:
+    prices = None if agreed.version is None else price_terms(ctx, agreed.version, currency)
+    return Change(agreed.cancel, agreed.quantities, prices)
+
+
+def _with_all(items: Sequence[Item], change: Change) -> list[Item]:
+    """The items, with one that has no terms yet for each charge that a change begins."""
+    known = {item.charge_code for item in items}
+    begun = [code for code in change.prices or () if code not in known]
+    return [*items, *(replace(items[0], item_id=new_id(), charge_code=c, terms=(), claims=()) for c in begun)]
 
 
 def _until(ctx: Context, as_of: datetime) -> datetime:
@@ -105,36 +120,40 @@ def _until(ctx: Context, as_of: datetime) -> datetime:
 
 
 def _items(ctx: Context, checked: CheckedOrder, start: datetime) -> list[Item]:
-    meters = _meters(ctx, [price.meter_id for price in checked.version.prices if price.meter_id])
     subscription_id = new_id()
     return [
         Item(
             item_id=new_id(),
             subscription_id=subscription_id,
-            charge_code=price.charge_code,
+            charge_code=code,
             anchor=checked.order.anchor,
             anchored_at=start,
             time_zone=checked.time_zone,
-            terms=(AgreedTerm(start, None, _terms(checked, price, meters), checked.quantities[price.charge_code]),),
+            terms=(AgreedTerm(start, None, price, checked.quantities[code]),),
         )
-        for price in checked.version.prices
+        for code, price in price_terms(ctx, checked.version, checked.currency).items()
     ]
 
 
-def _terms(checked: CheckedOrder, price: PriceView, meters: Mapping[UUID, MeterTerms]) -> PriceTerms:
-    return PriceTerms(
-        price_id=price.id,
-        version_id=checked.version.id,
-        version=checked.version.number,
-        charge_code=price.charge_code,
-        kind=price.kind,
-        interval=Interval(**price.interval) if price.interval else None,
-        timing=price.timing,
-        proration=price.proration,
-        currency=checked.currency,
-        spec=price.currencies[checked.currency],
-        meter=meters[price.meter_id] if price.meter_id else None,
-    )
+def price_terms(ctx: Context, version: VersionView, currency: str) -> dict[str, PriceTerms]:
+    """The prices of a version in a currency as the engine takes them, by charge code."""
+    meters = _meters(ctx, [price.meter_id for price in version.prices if price.meter_id])
+    return {
+        price.charge_code: PriceTerms(
+            price_id=price.id,
+            version_id=version.id,
+            version=version.number,
+            charge_code=price.charge_code,
+            kind=price.kind,
+            interval=Interval(**price.interval) if price.interval else None,
+            timing=price.timing,
+            proration=price.proration,
+            currency=currency,
+            spec=price.currencies[currency],
+            meter=meters[price.meter_id] if price.meter_id else None,
+        )
+        for price in version.prices
+    }
 
 
 def _meters(ctx: Context, ids: Sequence[UUID]) -> dict[UUID, MeterTerms]:

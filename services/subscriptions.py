@@ -5,7 +5,7 @@ What an order or a change asks of provisioning systems is added a floor above, i
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -13,8 +13,10 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import insert, select
+from sqlalchemy.dialects.postgresql import insert as upsert
 
-from billing.items import ONE_OFF, RECURRING, USAGE
+from billing.changes import default_quantity
+from billing.items import USAGE
 from billing.states.subscription import CANCEL, PENDING, RESUME, START, SUBSCRIPTION, SUSPEND
 from core.decimals import format_decimal
 from core.errors import FieldError, Invalid
@@ -110,11 +112,6 @@ def check_quantities(kinds: Mapping[str, str], quantities: Mapping[str, Decimal]
         raise Invalid.collect(errors)
 
 
-def default_quantity(kind: str) -> Decimal:
-    """What is ordered of a charge that the order does not name."""
-    return Decimal(1) if kind in (RECURRING, ONE_OFF) else Decimal(0)
-
-
 def payer_zone(ctx: Context, account: Account) -> str:
     """The time zone of the account's payer."""
     return ctx.session.scalars(
@@ -151,20 +148,25 @@ def create(ctx: Context, order: Order) -> Subscription:
     )
     ctx.session.add(subscription)
     ctx.session.flush()
+    _add_items(ctx, subscription, [price.charge_code for price in checked.version.prices])
+    tell(ctx, subscription, "subscription.created")
+    if order.start_at is not None and order.start_at <= ctx.now:
+        start(ctx, subscription, order.start_at)
+    return subscription
+
+
+def _add_items(ctx: Context, subscription: Subscription, charge_codes: Iterable[str]) -> None:
+    """Give a subscription an item for each of these charges that it has none for."""
     rows = [
         {
             "provider_id": ctx.provider.id,
             "id": new_id(),
             "subscription_id": subscription.id,
-            "charge_code": price.charge_code,
+            "charge_code": code,
         }
-        for price in checked.version.prices
+        for code in charge_codes
     ]
-    ctx.session.execute(insert(SubscriptionItem), rows)
-    tell(ctx, subscription, "subscription.created")
-    if order.start_at is not None and order.start_at <= ctx.now:
-        start(ctx, subscription, order.start_at)
-    return subscription
+    ctx.session.execute(upsert(SubscriptionItem).on_conflict_do_nothing(), rows)
 
 
 def start(ctx: Context, subscription: Subscription, at: datetime) -> None:
@@ -253,6 +255,41 @@ def change_quantities(
         add_terms(ctx, {items[c].id: (items[c].price_id, quantity) for c, quantity in quantities.items()}, at)
     ctx.session.flush()
     tell(ctx, subscription, "subscription.changed")
+
+
+def change_plan(
+    ctx: Context, subscription: Subscription, version: VersionView, quantities: Mapping[str, Decimal], at: datetime
+) -> None:
+    """Move to another plan version from an instant on: charges that it does not have end, new ones begin.
+
+    Args:
+        quantities: by charge code; a charge that is not named keeps its quantity, a new one has 1.
+    """
+    before = {item.charge_code: item for item in view(ctx, subscription).items}
+    agreed: dict[str, tuple[UUID, Decimal]] = {}
+    for price in version.prices:
+        old = before.get(price.charge_code)
+        kept = old.quantity if old is not None and old.kind == price.kind else default_quantity(price.kind)
+        agreed[price.charge_code] = (price.id, quantities.get(price.charge_code, kept))
+    _add_items(ctx, subscription, agreed)
+    if subscription.status != PENDING:
+        gone = {i.id: (i.price_id, Decimal(0)) for code, i in before.items() if code not in agreed and not i.ended}
+        add_terms(ctx, gone, at, ended=True)
+        items = _item_ids(ctx, subscription)
+        add_terms(ctx, {items[code]: term for code, term in agreed.items()}, at)
+    subscription.plan_id, subscription.plan_version_id = version.plan_id, version.id
+    subscription.quantities = {code: format_decimal(quantity) for code, (_, quantity) in agreed.items()}
+    ctx.session.flush()
+    tell(ctx, subscription, "subscription.changed")
+
+
+def _item_ids(ctx: Context, subscription: Subscription) -> dict[str, UUID]:
+    rows = ctx.session.execute(
+        select(SubscriptionItem.charge_code, SubscriptionItem.id).where(
+            SubscriptionItem.provider_id == ctx.provider.id, SubscriptionItem.subscription_id == subscription.id
+        )
+    )
+    return dict(rows.all())
 
 
 def set_suspended(ctx: Context, subscription: Subscription, *, suspended: bool) -> bool:

@@ -135,16 +135,17 @@ class SubscriptionQuery(ExternalIdQuery):
 
 
 class ChangeNew(Schema):
-    """A change of contract: an end, or other quantities."""
+    """A change of contract: an end, or another plan, other quantities, or both of these."""
 
     effective = Parsed(read_effective, EFFECTIVE, required=True)
     cancel = fields.Boolean(description="true ends the subscription.")
+    plan = fields.Reference("plan", metadata={"description": "Move to what this plan offers now."})
     quantities = Parsed(read_quantities, QUANTITIES)
 
     @ma.validates_schema
     def one_change(self, data: dict[str, Any], **kwargs: Any) -> None:
-        if bool(data.get("cancel")) == bool(data.get("quantities")):
-            detail = "A change is either `cancel` or `quantities`."
+        if bool(data.get("cancel")) == bool(data.get("quantities") or data.get("plan")):
+            detail = "A change is either `cancel`, or `plan` and `quantities` or one of them."
             raise ma.ValidationError({"_schema": [Coded("change_expected", detail)]})
 
 
@@ -163,6 +164,7 @@ class Change(Schema):
     status = fields.Enum(["scheduled", "done", "withdrawn", "failed"], required=True)
     cancel = fields.Boolean(required=True)
     quantities = fields.Dict(keys=fields.String(), values=fields.DecimalString(), required=True)
+    plan_version = fields.TypeID("plan_version", attribute="plan_version_id", allow_none=True)
     detail = fields.String(allow_none=True, description="Why it failed or was withdrawn.")
     created_at = fields.Instant(required=True)
 

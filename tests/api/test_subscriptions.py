@@ -219,6 +219,20 @@ def test_more_racks_from_now_on_are_previewed_and_asked_for(shop: Caller):
     assert events(shop, made)[-2:] == ["changed", "change_requested"]
 
 
+def test_a_subscription_moves_to_another_plan_that_has_its_currency(shop: Caller):
+    made = shop.made("/v1/subscriptions", order(quantities={"rack": "3"}))
+    dollars = {**RACK, "currencies": {"USD": RACK["currencies"]["EUR"]}}
+    make_plan(shop, dollars, code="american")
+    path = f"/v1/subscriptions/{made['id']}/changes"
+    wrong_money = shop.post(path, {"effective": "now", "plan": "american"})
+    assert wrong(wrong_money) == [("/plan", "currency_not_offered")]
+    other = make_plan(shop, RACK, plan_price("hands"), code="more")
+    done = shop.made(path, {"effective": "now", "plan": "more", "quantities": {"hands": "2"}})
+    assert (done["status"], done["plan_version"]) == ("done", other["version"]["id"])
+    moved = shop.get(f"/v1/subscriptions/{made['id']}").json
+    assert (moved["plan"], moved["quantities"]) == (other["id"], {"rack": "3", "hands": "2"})
+
+
 def test_a_cancellation_at_the_period_s_end_is_scheduled_listed_and_withdrawn(shop: Caller):
     made = shop.made("/v1/subscriptions", order())
     path = f"/v1/subscriptions/{made['id']}/changes"
@@ -256,6 +270,8 @@ def test_a_scheduled_end_ends_at_its_instant_and_asks_for_the_taking_down(shop: 
         ({"effective": {"when": "later"}, "cancel": True}, "/effective/at", "member_required"),
         ({"effective": "now", "quantities": {"shelf": "1"}}, "/quantities/shelf", "charge_code_unknown"),
         ({"effective": "now", "quantities": {"rack": "-1"}}, "/quantities/rack", "quantity_negative"),
+        ({"effective": "now", "plan": "gold"}, "/plan", "plan_unknown"),
+        ({"effective": "now", "plan": "colo", "cancel": True}, "", "change_expected"),
     ],
 )
 def test_a_wrong_change_is_refused(shop: Caller, change: Any, pointer: str, code: str):
