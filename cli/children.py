@@ -72,7 +72,7 @@ class Children:
         """Start again what has ended; says whether anything had."""
         ended = [child for child in self.children if child.pid and _has_ended(child.pid)]
         for child in ended:
-            log.warning("a process ended and is started again", extra={"process": child.name, "pid": child.pid})
+            log.warning("a process ended and is started again", extra={"child": child.name, "pid": child.pid})
             child.pid = 0
             if time.monotonic() - child.started_at < AGAIN_SECONDS:
                 time.sleep(AGAIN_SECONDS)
@@ -120,7 +120,7 @@ def _fork(child: Child) -> None:
     except SystemExit as end:
         code = int(end.code or 0) if not isinstance(end.code, str) else 1
     except BaseException:
-        log.exception("a process ends", extra={"process": child.name})
+        log.exception("a process ends", extra={"child": child.name})
     finally:
         sys.stdout.flush()
         sys.stderr.flush()
