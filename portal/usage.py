@@ -101,7 +101,7 @@ def chart(usage: Usage, span: Range, unit: str, reader: Reader, now: datetime, l
         "series": series,  # drawn only: what is written is in `tips`
         "tips": [{"when": bar.when, "quantity": bar.quantity, "note": bar.note} for bar in bars],
         "links": list(links),
-        "space": 34 if span.hourly else 30,
+        "space": 52 if span.hourly else 30,
     }
     return Chart(
         data=json.dumps(data, ensure_ascii=False),

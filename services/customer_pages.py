@@ -97,6 +97,7 @@ def paid(ctx: Context, invoice: Invoice) -> Sequence[Paid]:
 
     rows = ctx.session.execute(
         select(Payment.received_on, Allocation.amount, Payment.method, Payment.reference, PaymentMethod.summary)
+        .select_from(Allocation)
         .join(Payment, same(Payment, Allocation.payment_id))
         .outerjoin(PaymentAttempt, same(PaymentAttempt, Payment.attempt_id))
         .outerjoin(PaymentMethod, same(PaymentMethod, PaymentAttempt.payment_method_id))
@@ -136,6 +137,7 @@ def contracts(ctx: Context, limit: int) -> Sequence[Contract]:
 
     rows = ctx.session.execute(
         select(Plan.name, Account.id, Account.name, Subscription.status, Subscription.start_at)
+        .select_from(Subscription)
         .join(Plan, same(Plan, Subscription.plan_id))
         .join(Account, same(Account, Subscription.account_id))
         .where(Subscription.provider_id == ctx.provider.id, visible(ctx, Subscription.account_id))

@@ -139,6 +139,7 @@ def _running(ctx: Context) -> Any:
     )
     return (
         select(SubscriptionItem, Subscription, Price, Meter, PlanVersion.number, Plan.name, Account.name, in_force)
+        .select_from(SubscriptionItem)
         .join(in_force, ~in_force.c.ended)
         .join(Subscription, same(Subscription, SubscriptionItem.subscription_id))
         .join(Price, same(Price, in_force.c.price_id))

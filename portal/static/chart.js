@@ -2,12 +2,10 @@
 (() => {
   const ORDER = ["measured", "interpolated", "estimated", "substituted"];
 
-  const css = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
-
-  // A colour that a style sheet mixes is asked for as the browser computes it.
-  const colour = (host, quality) => {
+  // The style sheet's colours, as the browser computes them from its variables and mixtures.
+  const colour = (host, name) => {
     const probe = document.createElement("span");
-    probe.className = `dot q-${quality}`;
+    probe.className = name;
     host.append(probe);
     const found = getComputedStyle(probe).backgroundColor;
     probe.remove();
@@ -55,8 +53,8 @@
     const data = JSON.parse(host.dataset.chart);
     const stack = layers(data);
     const bars = uPlot.paths.bars({ size: [0.72, 48], radius: 0.12 });
-    const text = css("--tblr-secondary") || "#667";
-    const grid = { stroke: css("--tblr-border-color") || "#ddd", width: 1 };
+    const text = colour(host, "chart-ink");
+    const grid = { stroke: colour(host, "chart-grid"), width: 1 };
     const font = "12px Inter var, system-ui, sans-serif";
     const options = () => ({
       width: host.clientWidth,
@@ -77,10 +75,13 @@
           },
           values: (u, splits) => splits.map((i) => data.labels[i] ?? ""),
         },
-        { stroke: text, font, grid, ticks: { show: false }, size: 58, values: (u, splits) => splits.map((v) => v.toLocaleString(document.documentElement.lang)) },
+        {
+          stroke: text, font, grid, ticks: { show: false }, size: 58,
+          values: (u, splits) => splits.map((v) => v.toLocaleString(document.documentElement.lang)),
+        },
       ],
       series: [{}, ...stack.map(({ quality }) => ({
-        label: quality, fill: colour(host, quality), width: 0, paths: bars, points: { show: false },
+        label: quality, fill: colour(host, `q-${quality}`), width: 0, paths: bars, points: { show: false },
       }))],
       plugins: [tooltip(host, data)],
     });
