@@ -26,14 +26,14 @@ blp = blueprint("billing_runs", "Billing runs: what is due becomes invoices. The
 
 @blp.route("/v1/billing-runs")
 class BillingRuns(MethodView):
-    @require("invoices:read")
+    @require("invoices:read", of_provider=True)
     @blp.arguments(BillingRunQuery, location="query")
     @blp.response(200, page_of(BillingRun))
     def get(self, query: dict[str, Any]) -> dict[str, Any]:
         """List billing runs, newest first."""
         return page(query, lambda w: runs_on_request.list_runs(context(), w, status=query.get("status")).map(_shown))
 
-    @require("invoices:write")
+    @require("invoices:write", of_provider=True)
     @refuses(
         422,
         as_of_in_future="Only a dry run looks ahead.",
@@ -52,7 +52,7 @@ class BillingRuns(MethodView):
 
 @blp.route("/v1/billing-runs/<id(billing_run):run_id>")
 class OneBillingRun(MethodView):
-    @require("invoices:read")
+    @require("invoices:read", of_provider=True)
     @blp.response(200, BillingRun)
     def get(self, run_id: UUID) -> dict[str, Any]:
         """One billing run, with how far it has come."""
@@ -61,7 +61,7 @@ class OneBillingRun(MethodView):
 
 @blp.route("/v1/billing-runs/<id(billing_run):run_id>/payers")
 class BillingRunPayers(MethodView):
-    @require("invoices:read")
+    @require("invoices:read", of_provider=True)
     @blp.arguments(BillingRunPayersQuery, location="query")
     @blp.response(200, page_of(BillingRunPayer))
     def get(self, query: dict[str, Any], run_id: UUID) -> dict[str, Any]:

@@ -219,7 +219,14 @@ def test_a_customer_sees_its_own_invoices_and_no_others(
     for path in ("", "/lines", "/pdf", f"/lines/{line['id']}/explanation"):
         assert foreign.get(f"/v1/invoices/{invoice['id']}{path}").status_code == 404
     for path in ("/finalize", "/void", "/discard"):
-        assert foreign.post(f"/v1/invoices/{invoice['id']}{path}").status_code == 404
+        assert own.post(f"/v1/invoices/{invoice['id']}{path}").json["code"] == "scope_missing"
+
+
+def test_runs_are_the_providers_and_no_customers(client: Caller, acme: Account, new_caller: NewCaller) -> None:
+    run = bill(client)
+    own = new_caller(account_id=acme.id)
+    for path in ("", f"/{run['id']}", f"/{run['id']}/payers"):
+        assert own.get(f"/v1/billing-runs{path}").json["code"] == "credential_of_account"
 
 
 def test_a_key_that_may_only_read_bills_nothing(client: Caller, acme: Account, new_caller: NewCaller) -> None:
