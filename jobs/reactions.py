@@ -45,6 +45,7 @@ REACTIONS: Mapping[str, tuple[Reaction, ...]] = {
     "invoice.paid": (_recover,),
     "invoice.voided": (_recover,),
     "payment.failed": (_decide_again,),
+    "payment.requires_action": (_decide_again,),
     "payment_method.attached": (_try_new_method,),
 }
 

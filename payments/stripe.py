@@ -72,6 +72,9 @@ HOPELESS = frozenset(
         "transaction_not_allowed",
     }
 )
+# Stripe's unit where it is not ISO 4217's minor unit: (Stripe's units, minor units) that are worth the same.
+# Source: Stripe's list of zero-decimal currencies and special cases.
+UNITS = {"ISK": (100, 1), "UGX": (100, 1), "MGA": (1, 100)}
 EVENTS = [
     "payment_intent.succeeded",
     "payment_intent.payment_failed",
@@ -142,6 +145,8 @@ class Stripe:
             raise GatewayDown("gateway_unavailable", "The card gateway does not answer; try again later.") from error
 
     def create_intent(self, access: Access, request: ChargeRequest) -> Outcome:
+        if _unit(request.amount) is None:
+            return Outcome(Result.FAILED, code="amount_not_payable", message="Stripe takes whole units of it only.")
         options: stripe.RequestOptions = {"idempotency_key": f"busbar-{request.attempt}-intent"}
         try:
             made = _client(access).v1.payment_intents.create(intent_params(request), options)
@@ -186,9 +191,12 @@ class Stripe:
             return Outcome(Result.UNKNOWN, reference, code=_code(error), message=_words(error))
 
     def refund(self, access: Access, refund: str, charge: str, amount: Money) -> RefundOutcome:
+        unit = _unit(amount)
+        if unit is None:
+            return RefundOutcome("failed", code="amount_not_payable", message="Stripe gives whole units of it only.")
         params: RefundCreateParams = {
             "payment_intent": charge,
-            "amount": amount.minor,
+            "amount": unit,
             "metadata": {"busbar_refund": refund},
         }
         try:
@@ -231,7 +239,7 @@ def _refunded(refund: Any) -> RefundOutcome:
 def intent_params(request: ChargeRequest) -> PaymentIntentCreateParams:
     """What is asked of Stripe for one charge. Redirecting methods are off: nobody is there to be redirected."""
     return {
-        "amount": request.amount.minor,
+        "amount": _unit(request.amount) or 0,
         "currency": request.amount.currency.lower(),
         "customer": request.customer,
         "payment_method": request.payment_method,
@@ -241,12 +249,21 @@ def intent_params(request: ChargeRequest) -> PaymentIntentCreateParams:
     }
 
 
+def _unit(amount: Money) -> int | None:
+    """An amount in Stripe's unit of its currency; None where it is no whole number of those."""
+    theirs, ours = UNITS.get(amount.currency, (1, 1))
+    units, rest = divmod(amount.minor * theirs, ours)
+    return units if rest == 0 else None
+
+
 def outcome(intent: Any) -> Outcome:
     """One of Stripe's payment intents in our words."""
     status, error = intent.status, intent.last_payment_error
     charge = intent.latest_charge if isinstance(intent.latest_charge, str | None) else intent.latest_charge.id
     if status == "succeeded":
-        paid = Money(int(intent.amount_received), str(intent.currency).upper())
+        currency = str(intent.currency).upper()
+        theirs, ours = UNITS.get(currency, (1, 1))
+        paid = Money(int(intent.amount_received) * ours // theirs, currency)
         return Outcome(Result.SUCCEEDED, intent.id, charge, paid)
     if status == "requires_confirmation":
         return Outcome(Result.UNCONFIRMED, intent.id)

@@ -120,7 +120,7 @@ def record(ctx: Context, attempt_id: UUID, outcome: Outcome) -> bool:
     elif outcome.result is Result.FAILED:
         _fail(ctx, attempt, outcome)
     elif outcome.result is Result.REQUIRES_ACTION:
-        _wait_for_customer(attempt, outcome)
+        _wait_for_customer(ctx, attempt, outcome)
     else:
         _go_on(attempt, outcome)
     ctx.session.flush()
@@ -187,20 +187,12 @@ def _fail(ctx: Context, attempt: PaymentAttempt, outcome: Outcome) -> None:
     attempt.status = ATTEMPT.apply(attempt.status, FAIL)
     _say_why(attempt, outcome)
     _close(ctx, attempt)
-    ctx.session.flush()
-    outbox.emit(
-        ctx,
-        "payment.failed",
-        "payment_attempt",
-        attempt.id,
-        collection.facts(attempt),
-        account_id=attempt.account_id,
-    )
+    _tell(ctx, "payment.failed", attempt)
     if attempt.then is not None:
         collection.begin(ctx, attempt.invoice_id, attempt.then)
 
 
-def _wait_for_customer(attempt: PaymentAttempt, outcome: Outcome) -> None:
+def _wait_for_customer(ctx: Context, attempt: PaymentAttempt, outcome: Outcome) -> None:
     """Off session nobody is there to authenticate: the attempt waits for the customer, or gives way to another."""
     _say_why(attempt, outcome)
     if attempt.status == UNKNOWN:
@@ -208,6 +200,7 @@ def _wait_for_customer(attempt: PaymentAttempt, outcome: Outcome) -> None:
         return
     if attempt.status != REQUIRES_ACTION:
         attempt.status = ATTEMPT.apply(attempt.status, ASK_CUSTOMER)
+        _tell(ctx, "payment.requires_action", attempt)
     if attempt.next_step != "cancel":
         attempt.next_step, attempt.next_at = "ask", None
 
@@ -233,3 +226,9 @@ def _say_why(attempt: PaymentAttempt, outcome: Outcome) -> None:
 
 def _close(ctx: Context, attempt: PaymentAttempt) -> None:
     attempt.next_at, attempt.finished_at = None, ctx.now
+
+
+def _tell(ctx: Context, event_type: str, attempt: PaymentAttempt) -> None:
+    ctx.session.flush()
+    data = collection.facts(attempt)
+    outbox.emit(ctx, event_type, "payment_attempt", attempt.id, data, account_id=attempt.account_id)

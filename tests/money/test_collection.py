@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import threading
 from datetime import timedelta
+from uuid import UUID
 
 import pytest
 from sqlalchemy import func, select
 
 from billing.postings import Kind
 from core.errors import Conflict, Invalid
+from core.ids import encode
 from jobs import money
+from models.accounts import Account
 from models.payments import PaymentAttempt
-from services import collection, collection_steps, ledger, payment_methods
+from services import collection, collection_steps, ledger, payment_methods, payments_manual
 from services.clock import system_now
+from services.payments_manual import NewPayment
 from tests.builders.payments import Till
 from tests.standins.gateway_program import until
 
@@ -180,10 +184,6 @@ def test_an_invoice_that_was_paid_meanwhile_is_not_charged(till: Till) -> None:
 
 
 def pay_by_hand(till: Till, amount: int) -> None:
-    from core.ids import encode
-    from services import payments_manual
-    from services.payments_manual import NewPayment
-
     (attempt, *_) = till.attempts()
     with till.open() as ctx:
         payments_manual.record(ctx, NewPayment(encode("account", attempt.account_id), amount, "EUR"))
@@ -240,9 +240,7 @@ def test_a_request_to_collect_says_why_it_cannot(till: Till) -> None:
         collection.begin_on_request(ctx, invoice_id)
 
 
-def lookup(till: Till) -> object:
-    from models.accounts import Account
-
+def lookup(till: Till) -> Account:
     with till.open() as ctx:
         return ctx.session.scalars(select(Account).where(Account.provider_id == ctx.provider.id)).one()
 
@@ -259,8 +257,8 @@ def test_a_prospect_is_poor_after_a_refusal_for_good_and_good_with_another_card(
     assert prospect(till, invoice_id) == collection.Prospect(chargeable=True, in_flight=False)
 
 
-def prospect(till: Till, invoice_id: object) -> collection.Prospect:
-    invoice = till.invoice(invoice_id)  # type: ignore[arg-type]
+def prospect(till: Till, invoice_id: UUID) -> collection.Prospect:
+    invoice = till.invoice(invoice_id)
     with till.open() as ctx:
         return collection.prospect(ctx, invoice)
 

@@ -60,6 +60,18 @@ def by_hand(account: str, amount: int = TOTAL, **more: Any) -> dict[str, Any]:
     return {"account": account, "method": "manual", "amount": amount, "currency": "EUR", **more}
 
 
+def answer(response: Any) -> Any:
+    return response.json
+
+
+def shown(caller: Caller, path: str) -> Any:
+    return answer(caller.get(path))
+
+
+def posted(caller: Caller, path: str) -> Any:
+    return answer(caller.post(path, {}))
+
+
 def refused(answer: Any, status: int, code: str, pointer: str | None = None) -> None:
     assert (answer.status_code, answer.json["code"]) == (status, code), answer.get_data(as_text=True)
     if pointer is not None:
@@ -72,17 +84,17 @@ def test_a_card_is_attached_shown_and_charged(till: Till, client: Caller) -> Non
     assert method["card"] == {"brand": "mastercard", "last4": "4444", "exp_month": 12, "exp_year": 2040}
     assert (method["is_default"], method["kind"], method["account"]) == (True, "card", account)
     assert client.get(f"/v1/payment-methods/{method['id']}").json == method
-    assert client.get(f"/v1/payment-methods?account={account}").json["data"] == [method]
+    assert shown(client, f"/v1/payment-methods?account={account}")["data"] == [method]
     attempt = client.made(f"/v1/invoices/{invoice}/collect", {})
     refused(client.post(f"/v1/invoices/{invoice}/collect", {}), 409, "attempt_under_way")
     till.collect()
-    (seen,) = client.get(f"/v1/invoices/{invoice}/attempts").json["data"]
+    (seen,) = shown(client, f"/v1/invoices/{invoice}/attempts")["data"]
     assert (seen["id"], seen["status"]) == (attempt["id"], "succeeded")
-    (payment,) = client.get(f"/v1/payments?invoice={invoice}").json["data"]
+    (payment,) = shown(client, f"/v1/payments?invoice={invoice}")["data"]
     assert payment["allocations"] == [{"invoice": invoice, "amount": TOTAL}]
     assert payment["gateway_reference"] == seen["gateway_reference"]
-    assert client.get(f"/v1/invoices/{invoice}").json["status"] == "paid"
-    assert client.delete(f"/v1/payment-methods/{method['id']}").json["status"] == "detached"
+    assert shown(client, f"/v1/invoices/{invoice}")["status"] == "paid"
+    assert answer(client.delete(f"/v1/payment-methods/{method['id']}"))["status"] == "detached"
 
 
 @pytest.mark.parametrize(
@@ -107,15 +119,15 @@ def test_a_cheque_pays_part_and_a_transfer_the_rest_with_credit_left_over(till: 
     account, invoice = owing(till)
     first = client.made("/v1/payments", by_hand(account, 40000, reference="Cheque 7"))
     assert (first["allocated_amount"], first["credit_amount"], first["received_on"]) == (40000, 0, "2026-02-01")
-    assert client.get(f"/v1/invoices/{invoice}").json["due_amount"] == TOTAL - 40000
+    assert shown(client, f"/v1/invoices/{invoice}")["due_amount"] == TOTAL - 40000
     second = client.made("/v1/payments", by_hand(account, 50000, received_on="2026-01-31", external_id="bank-1"))
     assert (second["allocated_amount"], second["credit_amount"]) == (TOTAL - 40000, 90000 - TOTAL)
-    assert client.get(f"/v1/invoices/{invoice}").json["status"] == "paid"
-    assert client.get("/v1/payments?external_id=bank-1").json["data"] == [second]
+    assert shown(client, f"/v1/invoices/{invoice}")["status"] == "paid"
+    assert shown(client, "/v1/payments?external_id=bank-1")["data"] == [second]
     assert client.get(f"/v1/payments/{first['id']}").json == first
     till.bill()
     begin(till)
-    used = client.get(f"/v1/payments/{second['id']}").json
+    used = shown(client, f"/v1/payments/{second['id']}")
     assert (used["credit_amount"], len(used["allocations"])) == (0, 2)
 
 
@@ -146,7 +158,7 @@ def test_a_wrong_payment_is_refused_with_its_member(
 
 def test_a_card_account_takes_no_cheque(till: Till, client: Caller) -> None:
     account, _ = owing(till)
-    cards = next(g for g in client.get("/v1/gateway-accounts").json["data"] if g["gateway"] == "stripe")
+    cards = next(g for g in shown(client, "/v1/gateway-accounts")["data"] if g["gateway"] == "stripe")
     answer = client.post("/v1/payments", by_hand(account, gateway_account=cards["id"]))
     refused(answer, 422, "gateway_charges_itself", "/gateway_account")
 
@@ -166,7 +178,7 @@ def test_a_customer_sees_its_own_and_records_nothing(till: Till, new_caller: Cal
     stranger, self = new_caller(other.id), new_caller(till.payments()[0].account_id)
     for path in (f"/v1/payments/{payment}", f"/v1/invoices/{invoice}/attempts"):
         assert (self.get(path).status_code, stranger.get(path).status_code) == (200, 404)
-    assert stranger.get("/v1/payments").json["data"] == stranger.get("/v1/payment-methods").json["data"] == []
+    assert shown(stranger, "/v1/payments")["data"] == shown(stranger, "/v1/payment-methods")["data"] == []
     for path, body in (("/v1/payments", by_hand(account)), ("/v1/refunds", {"payment": payment})):
         refused(self.post(path, body), 403, "scope_missing")
     root = till.payments()[0].account_id
@@ -185,23 +197,23 @@ def settle_refunds(till: Till) -> None:
 def test_a_refund_goes_back_to_the_card_once(till: Till, client: Caller) -> None:
     owing(till, "pm_card_visa")
     begin(till)
-    payment = client.get("/v1/payments").json["data"][0]["id"]
+    payment = shown(client, "/v1/payments")["data"][0]["id"]
     refund = client.made("/v1/refunds", {"payment": payment, "amount": 309, "reason": "goodwill"})
     assert refund["status"] == "created"
     till.fault("refunds.create", "no_answer")
     settle_refunds(till)
-    assert client.get(f"/v1/refunds/{refund['id']}").json["status"] == "unknown"
+    assert shown(client, f"/v1/refunds/{refund['id']}")["status"] == "unknown"
     with till.open() as ctx:
         row = ctx.session.scalars(select(Refund).where(Refund.provider_id == ctx.provider.id)).one()
         row.next_at = row.created_at
     settle_refunds(till)
-    assert client.get(f"/v1/refunds/{refund['id']}").json["status"] == "succeeded"
+    assert shown(client, f"/v1/refunds/{refund['id']}")["status"] == "succeeded"
     assert till.charges()["refunded_amount"] == 309
     refused(client.post("/v1/refunds", {"payment": payment, "amount": TOTAL}), 422, "refund_exceeds_payment", "/amount")
     assert client.made("/v1/refunds", {"payment": payment})["amount"] == TOTAL - 309
     settle_refunds(till)
     assert till.charges()["refunded_amount"] == TOTAL
-    assert client.get(f"/v1/payments/{payment}").json["refunded_amount"] == TOTAL
+    assert shown(client, f"/v1/payments/{payment}")["refunded_amount"] == TOTAL
 
 
 def test_a_refund_of_a_cheque_takes_the_credit_first(till: Till, client: Caller) -> None:
@@ -209,7 +221,7 @@ def test_a_refund_of_a_cheque_takes_the_credit_first(till: Till, client: Caller)
     payment = client.made("/v1/payments", by_hand(account, TOTAL + 1000))["id"]
     refund = client.made("/v1/refunds", {"payment": payment, "amount": 1500})
     assert (refund["status"], refund["credit_amount"]) == ("succeeded", 1000)
-    assert client.get(f"/v1/payments/{payment}").json["credit_amount"] == 0
+    assert shown(client, f"/v1/payments/{payment}")["credit_amount"] == 0
 
 
 def test_secrets_of_a_gateway_account_go_in_and_never_out(till: Till, client: Caller) -> None:
@@ -253,7 +265,7 @@ class Hook:
         self.till, self.client = till, client
 
     def send(self, intent: str | None, event: str, type_: str = "payment_intent.succeeded", **headers: str) -> Any:
-        subject = {"object": "payment_intent", "id": intent, "metadata": {}}
+        subject: dict[str, Any] = {"object": "payment_intent", "id": intent, "metadata": {}}
         body = json.dumps({"id": event, "object": "event", "type": type_, "data": {"object": subject}})
         signed = {"Stripe-Signature": sign(body, self.secret), "Content-Type": "application/json", **headers}
         return Caller(self.client._http, None)("POST", self.path, data=body, headers=signed)
@@ -300,7 +312,7 @@ def test_a_webhook_that_is_not_signed_is_refused_and_not_stored(till: Till, clie
 
 
 def test_a_manual_account_has_no_inbound_address(till: Till, client: Caller) -> None:
-    manual = next(g for g in client.get("/v1/gateway-accounts").json["data"] if g["gateway"] == "manual")
+    manual = next(g for g in shown(client, "/v1/gateway-accounts")["data"] if g["gateway"] == "manual")
     hook = Hook(till, client)
     hook.path = f"/v1/inbound/manual/{manual['id']}"
     assert hook.send("pi_1", "evt_1").status_code == 404
@@ -318,10 +330,10 @@ def test_a_dunning_case_shows_its_steps_and_can_be_paused(till: Till, client: Ca
     till.set_clock(due_at + timedelta(days=1))
     with till.open() as ctx:
         dunning.open_case(ctx, invoice_id)
-    (case,) = client.get("/v1/dunning-cases?status=open").json["data"]
+    (case,) = shown(client, "/v1/dunning-cases?status=open")["data"]
     assert [step["action"] for step in case["steps"]][:3] == ["retry", "remind", "retry"]
     assert client.get(f"/v1/dunning-cases/{case['id']}").json == case
-    assert client.post(f"/v1/dunning-cases/{case['id']}/pause", {}).json["status"] == "paused"
+    assert posted(client, f"/v1/dunning-cases/{case['id']}/pause")["status"] == "paused"
     refused(client.post(f"/v1/dunning-cases/{case['id']}/pause", {}), 409, "illegal_transition")
-    assert client.post(f"/v1/dunning-cases/{case['id']}/resume", {}).json["status"] == "open"
-    assert client.get("/v1/suspensions?open=true").json["data"] == []
+    assert posted(client, f"/v1/dunning-cases/{case['id']}/resume")["status"] == "open"
+    assert shown(client, "/v1/suspensions?open=true")["data"] == []

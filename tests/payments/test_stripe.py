@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
@@ -126,6 +127,24 @@ def test_announcing_again_after_no_answer_gives_the_same_intent(
 def test_an_amount_that_the_gateway_refuses_has_failed_for_good(access: Access) -> None:
     refused = PLUGIN.create_intent(access, request_for(access, minor=49))
     assert (refused.result, refused.code, refused.retryable) == (Result.FAILED, "amount_too_small", False)
+
+
+@pytest.mark.parametrize(
+    ("minor", "currency", "units"), [(1250, "EUR", 1250), (500, "JPY", 500), (500, "ISK", 50000), (70000, "MGA", 700)]
+)
+def test_an_amount_is_asked_for_in_the_unit_that_stripe_counts_in(
+    access: Access, gateway: GatewayProgram, key: str, minor: int, currency: str, units: int
+) -> None:
+    asked = replace(request_for(access), amount=Money(minor, currency))
+    made = PLUGIN.create_intent(access, asked)
+    assert made.reference is not None
+    assert PLUGIN.confirm(access, made.reference).amount == Money(minor, currency)
+    assert gateway.charges(key)["succeeded_amount"] == units
+
+
+def test_an_amount_that_stripe_cannot_write_is_not_asked_for(access: Access) -> None:
+    asked = replace(request_for(access), amount=Money(70050, "MGA"))
+    assert PLUGIN.create_intent(access, asked).code == "amount_not_payable"
 
 
 def test_a_cancelled_charge_can_no_longer_be_made(access: Access, gateway: GatewayProgram, key: str) -> None:
