@@ -58,11 +58,15 @@ class Watch:
         self.origin = origin
         page.on("console", lambda m: self.complaints.append(m.text) if m.type in ("error", "warning") else None)
         page.on("pageerror", lambda error: self.complaints.append(str(error)))
-        page.on("requestfailed", lambda request: self.complaints.append(f"failed: {request.url}"))
+        page.on("requestfailed", self._failed)
         page.on("request", self._ours)
         page.add_init_script(
             "addEventListener('securitypolicyviolation', (e) => console.error(`policy: ${e.violatedDirective}`))"
         )
+
+    def _failed(self, request: Request) -> None:
+        if not request.url.endswith("/pdf"):  # a navigation that becomes a download counts as given up
+            self.complaints.append(f"failed: {request.url}")
 
     def _ours(self, request: Request) -> None:
         if not request.url.startswith((self.origin, "data:")):
