@@ -64,7 +64,7 @@ def leading(engine: Engine) -> Iterator[Connection | None]:
 
     The lead is an advisory lock of an open transaction, so that a pooler in front of the database keeps it where it is.
     """
-    with engine.connect() as connection, connection.begin():
+    with engine.connect() as connection:
         connection.execute(text("SET LOCAL idle_in_transaction_session_timeout = 0"))
         leads = connection.execute(text("SELECT pg_try_advisory_xact_lock(:lock)"), {"lock": LOCK}).scalar()
         yield connection if leads else None
