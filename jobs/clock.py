@@ -110,14 +110,14 @@ class Drive:
         if self.now.minute or self.now.second or self.now.microsecond:
             return
         deadline = time.monotonic() + WAIT_SECONDS
-        while True:
-            with self._unit() as ctx:
-                late = list(self.lagging(ctx, self.now))
-            if not late:
-                return
-            if time.monotonic() > deadline:
-                break
-            time.sleep(0.005)
+        # One transaction for all looks: each statement sees what has been committed by then, and costs least so.
+        with self._unit() as ctx:
+            while late := list(self.lagging(ctx, self.now)):
+                if time.monotonic() > deadline:
+                    break
+                time.sleep(0.005)
+        if not late:
+            return
         with self._unit() as ctx:
             self.passed_over(ctx, self.now)
             who = ", ".join(late[:5])
