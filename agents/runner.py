@@ -51,7 +51,8 @@ class Agent:
         self._tag: str | None = None
         self._reached: datetime | None = None
         self._sandbox_now: datetime | None = None
-        self._moved_at = self._noted_at = time.monotonic()
+        self._settled_at = self._noted_at = time.monotonic()
+        self._step_s = 0.0
 
     async def run(self) -> None:
         """Work until cancelled."""
@@ -163,12 +164,15 @@ class Agent:
 
     async def _follow(self, beat: Heartbeat) -> float:
         """Poll and deliver the sandbox's hour, if it is a new one; returns how long to wait before looking again."""
-        if beat.now != self._sandbox_now:
-            self._sandbox_now, self._moved_at = beat.now, time.monotonic()
+        self._sandbox_now = beat.now
         if self._configuration is None:
             return LOOK_LATEST_S
+        since_s = time.monotonic() - self._settled_at
         if self._reached is not None and self._reached <= beat.now < self._next_hour_after(self._reached):
-            return min(max((time.monotonic() - self._moved_at) / 20, LOOK_SOONEST_S), LOOK_LATEST_S)
+            # While hours follow each other, the next comes about as soon as the last did.
+            soon_s = self._step_s * 0.7 - since_s
+            return min(max(soon_s, since_s / 10, LOOK_SOONEST_S), LOOK_LATEST_S)
+        self._step_s = min(since_s, LOOK_LATEST_S)
         if self._reached is None or beat.now < self._reached:
             self._poller.start_over()
         readings = await self._read_at(beat.now)
@@ -178,7 +182,7 @@ class Agent:
             self._poller.start_over()
             return LOOK_LATEST_S
         await self._delivery.flush(FOLLOWING_PAUSE_MAX_S)
-        self._reached = beat.now
+        self._reached, self._settled_at = beat.now, time.monotonic()
         return 0.0
 
     def _next_hour_after(self, instant: datetime) -> datetime:
