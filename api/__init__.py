@@ -49,8 +49,8 @@ What comes by itself for every route
 ------------------------------------
 
 * `require("scope", …)` (one of them suffices) authenticates before the body is read, answers 401/403,
-  and documents both. `public("why")` marks a route without credentials. A route with neither stops the
-  app from starting.
+  and documents both; with `of_provider=True` it keeps out credentials of an account.
+  `public("why")` marks a route without credentials. A route with neither stops the app from starting.
 * `context()` opens the request's one transaction and gives the services' `Context`. It is committed after the view
   returned 2xx or 3xx and rolled back otherwise: never commit, never open another one.
 * Whatever raises `core.errors.Refused` becomes problem+json with its status, code and JSON pointers. Document a

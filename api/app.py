@@ -128,7 +128,7 @@ def _around_requests(app: Flask, gatekeeper: Gatekeeper, limiter: Limiter) -> No
         if g.allowance.exceeded:
             raise TooMany("rate_limited", f"Wait {g.allowance.reset_s} seconds.")
         if guard is not None and guard.public is None:
-            check_scope(g.caller, guard.scopes or ())
+            check_scope(g.caller, guard)
 
     def leave(answer: Response) -> Response:
         if "allowance" in g:

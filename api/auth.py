@@ -6,6 +6,7 @@ from time import monotonic
 
 from flask import Request
 
+from api.guards import Guard
 from core.errors import Forbidden, Unauthenticated
 from runtime.house import House
 from runtime.unit import dispatch
@@ -58,9 +59,13 @@ def _expired(credential: Credential) -> bool:
     return credential.expires_at is not None and credential.expires_at <= system_now()
 
 
-def check_scope(credential: Credential, scopes: tuple[str, ...]) -> None:
-    """Raises:
-    Forbidden: `scope_missing`, unless the credential has one of the scopes.
+def check_scope(credential: Credential, guard: Guard) -> None:
+    """Whether a credential may do this at all; what it sees of it is another question.
+
+    Raises:
+        Forbidden: `scope_missing`, `credential_of_account`.
     """
-    if scopes and credential.scopes.isdisjoint(scopes):
-        raise Forbidden("scope_missing", f"This needs the scope {' or '.join(scopes)}.")
+    if guard.scopes and credential.scopes.isdisjoint(guard.scopes):
+        raise Forbidden("scope_missing", f"This needs the scope {' or '.join(guard.scopes)}.")
+    if guard.of_provider and credential.scope is not None:
+        raise Forbidden("credential_of_account", "This is about the provider as a whole, not about an account.")

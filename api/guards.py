@@ -23,6 +23,7 @@ class Guard:
 
     scopes: tuple[str, ...] | None = None
     public: str | None = None
+    of_provider: bool = False
     refusals: dict[int, dict[str, str]] = field(default_factory=dict)
     body_types: Mapping[str, Any] | None = None
 
@@ -36,14 +37,19 @@ def guard_of(view: Callable[..., Any]) -> Guard:
     return guard
 
 
-def require(*scopes: str) -> Callable[[View], View]:
-    """Let in whoever has one of these scopes; without any, whoever has a credential."""
+def require(*scopes: str, of_provider: bool = False) -> Callable[[View], View]:
+    """Let in whoever has one of these scopes; without any, whoever has a credential.
+
+    Args:
+        of_provider: not for credentials of an account, since this is about the provider as a whole.
+    """
     unknown = set(scopes) - set(SCOPES)
     if unknown:
         raise ValueError(f"no such scope: {', '.join(sorted(unknown))}")
 
     def mark(view: View) -> View:
-        guard_of(view).scopes = scopes
+        guard = guard_of(view)
+        guard.scopes, guard.of_provider = scopes, of_provider
         return view
 
     return mark

@@ -40,6 +40,7 @@ GUARDED = {
     },
     403: {"scope_missing": "The credential lacks the scope."},
 }
+WHOLE = {403: {"credential_of_account": "This is not for credentials of an account."}}
 BODY = {
     400: {"json_malformed": "The body is not JSON.", "bad_request": "The request cannot be understood."},
     413: {"body_too_large": "The body is over the limit."},
@@ -108,6 +109,7 @@ after at most {keep_s:g} seconds."""
 
 def document(app: Flask) -> Document:
     """The whole description of an app, as a JSON value."""
+    _register_byte_schemas(app)
     spec: Document = json.loads(json.dumps(app.extensions["busbar.spec"].to_dict()))
     paths = spec.setdefault("paths", {})
     for path, method, guard in operations(app):
@@ -171,6 +173,7 @@ def _refusals(path: str, method: str, operation: Document, guard: Guard) -> dict
     parameters = [p for p in operation.get("parameters", []) if isinstance(p, dict)]
     if guard.public is None:
         add(GUARDED)
+        add(WHOLE if guard.of_provider else {})
         add(KEYED if method == "post" else {})
         add(MATCHED if _changes_one(path, method) else {})
     if "requestBody" in operation:
@@ -230,13 +233,25 @@ def _security(operation: Document, guard: Guard) -> None:
         operation["description"] = f"{operation.get('description', '')}\n\nNeeds the scope {said}.".strip()
 
 
+def _register_byte_schemas(app: Flask) -> None:
+    """Bodies that no view loads have schemas too: they must be known before the components are written."""
+    resolve = app.extensions["busbar.converter"].resolve_nested_schema
+    for _, _, guard in operations(app):
+        for media in ((guard and guard.body_types) or {}).values():
+            if _is_ours(media["schema"]):
+                resolve(media["schema"])
+
+
+def _is_ours(schema: Any) -> bool:
+    return isinstance(schema, type) and issubclass(schema, AnySchema)
+
+
 def _describe_bytes(app: Flask, operation: Document, types: Mapping[str, Any]) -> None:
     resolve = app.extensions["busbar.converter"].resolve_nested_schema
     content = {}
     for content_type, media in types.items():
         schema = media["schema"]
-        is_ours = isinstance(schema, type) and issubclass(schema, AnySchema)
-        content[content_type] = {**media, "schema": resolve(schema) if is_ours else schema}
+        content[content_type] = {**media, "schema": resolve(schema) if _is_ours(schema) else schema}
     operation["requestBody"] = {"required": True, "content": content}
 
 

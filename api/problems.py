@@ -13,6 +13,7 @@ from werkzeug.exceptions import HTTPException
 from core.errors import Conflict, FieldError, Invalid, Refused, Unavailable
 
 TYPE = "application/problem+json"
+ERRORS_MAX = 100
 log = structlog.get_logger(__name__)
 
 # What werkzeug raises, in our words.
@@ -83,7 +84,7 @@ def problem(
 
 def from_refused(refused: Refused) -> Response:
     """The answer for a refusal that some floor below raised."""
-    errors = [_member(error) for error in refused.errors]
+    errors = [_member(error) for error in refused.errors[:ERRORS_MAX]]
     headers = {"Retry-After": "1"} if refused.status == 503 else None
     return problem(refused.status, refused.code, refused.detail, title=refused.title, errors=errors, headers=headers)
 

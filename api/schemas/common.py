@@ -56,7 +56,7 @@ class Problem(Schema):
     detail = fields.String(required=True, max_length=5000)
     code = fields.String(required=True, example="decimal_string_expected")
     request_id = fields.String(description="Also in the header X-Request-Id; quote it when you ask us.")
-    errors = fields.List(fields.Nested(WrongMember), max_items=1000)
+    errors = fields.List(fields.Nested(WrongMember), max_items=100, description="The first hundred.")
     error = fields.String(description="Of the token endpoint: the same code, where OAuth looks for it (RFC 6749).")
     error_description = fields.String(description="Of the token endpoint: the detail.", max_length=5000)
 

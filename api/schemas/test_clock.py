@@ -32,7 +32,7 @@ class SandboxMail(Schema):
     id = fields.TypeID("mail", required=True)
     to = fields.List(fields.String(), required=True)
     subject = fields.Text(required=True)
-    body = fields.Text(required=True, description="Plain text.")
+    body = fields.String(required=True, max_length=50_000, description="Plain text.")
     kind = fields.String(required=True, description="What it is for, such as `sign_in` or `dunning_reminder`.")
     account = fields.TypeID("account", attribute="account_id", allow_none=True)
     created_at = fields.Instant(required=True)

@@ -1,0 +1,122 @@
+"""Every route, tried by those whom it does not concern: what they may not see does not exist for them."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+import pytest
+from flask import Flask
+
+from api.openapi import METHODS, document
+from core.ids import decode
+from runtime.house import House
+from runtime.unit import unit
+from services import credentials
+from tests.api.conftest import Caller
+from tests.builders import world
+from tests.conftest import make_provider
+
+# What customers of one provider may all see: its catalogue, its sellers, itself.
+SHARED = {"prod", "mtr", "plan", "pver", "price", "sel", "prov"}
+
+
+def _caller(app: Flask, house: House, provider_id: UUID, account_id: UUID | None = None) -> Caller:
+    with unit(provider_id, actor="test", within=house) as ctx:
+        _, key = credentials.create_key(ctx, name="test", scopes=credentials.SCOPES, account_id=account_id)
+    return Caller(app.test_client(), key)
+
+
+@pytest.fixture(scope="module")
+def paths(app: Flask) -> dict[str, Any]:
+    described: dict[str, Any] = document(app)["paths"]
+    return described
+
+
+@pytest.fixture(scope="module")
+def owner(app: Flask, house: House) -> Caller:
+    """The operator of a sandbox in which every kind of thing exists."""
+    provider_id = make_provider(house)
+    made = _caller(app, house, provider_id)
+    world.furnish(made, provider_id)
+    return made
+
+
+@pytest.fixture(scope="module")
+def known(owner: Caller, paths: dict[str, Any]) -> dict[str, list[str]]:
+    return world.known_ids(owner, paths)
+
+
+@pytest.fixture(scope="module")
+def outsider(app: Flask, house: House) -> Caller:
+    """The operator of another sandbox."""
+    return _caller(app, house, make_provider(house))
+
+
+@pytest.fixture(scope="module")
+def neighbour(app: Flask, house: House, owner: Caller) -> Caller:
+    """Another customer of the same provider."""
+    account = owner.made("/v1/accounts", {"name": "Neighbour", "currency": "EUR", "country": "NL"})
+    own: Any = owner.get("/v1/provider").json
+    return _caller(app, house, decode("provider", own["id"]), decode("account", account["id"]))
+
+
+def _reads(paths: dict[str, Any], known: dict[str, list[str]]) -> list[str]:
+    """Every GET: the lists as they are, the rest with ids that exist."""
+    plain = [path for path, operations in paths.items() if "get" in operations and "{" not in path]
+    return plain + [filled for path in paths if (filled := world.fill(path, paths[path], known))]
+
+
+def test_the_sandbox_has_one_of_each(known: dict[str, list[str]]) -> None:
+    kinds = "acc sel sub item plan pver price prod mtr evt chg inv line run whe dun site pt asg agt gwa pay"
+    assert set(kinds.split()) <= known.keys()
+
+
+def test_the_owner_reads_everything(owner: Caller, paths: dict[str, Any], known: dict[str, list[str]]) -> None:
+    for path in _reads(paths, known):
+        if not path.startswith("/v1/agents/self/"):
+            assert owner.get(path).status_code == 200, path
+
+
+def test_another_provider_sees_none_of_it(outsider: Caller, paths: dict[str, Any], known: dict[str, list[str]]) -> None:
+    ours = {name for names in known.values() for name in names}
+    for path in _reads(paths, known):
+        answer = outsider.get(path)
+        if any(name in path for name in ours):
+            assert answer.status_code == 404, path
+        else:
+            assert not ours & set(world.ids_in(answer.get_json(silent=True))), path
+
+
+def test_another_provider_changes_none_of_it(
+    outsider: Caller, paths: dict[str, Any], known: dict[str, list[str]]
+) -> None:
+    for path, operations in paths.items():
+        filled = world.fill(path, {**operations, "get": {}}, known)
+        for method in METHODS:
+            if filled is None or method == "get" or method not in operations:
+                continue
+            content = operations[method].get("requestBody", {}).get("content", {})
+            body = next(iter(content.values()), {}).get("example")
+            answer = outsider(method.upper(), filled, body)
+            expected = (404,) if body is None else (404, 422)
+            assert answer.status_code in expected, f"{method} {filled}: {answer.get_data(as_text=True)}"
+
+
+def test_another_customer_sees_only_what_is_its_own(
+    neighbour: Caller, paths: dict[str, Any], known: dict[str, list[str]]
+) -> None:
+    others = {name for prefix, names in known.items() if prefix not in SHARED for name in names}
+    for path in _reads(paths, known):
+        answer = neighbour.get(path)
+        if any(name in path for name in others):
+            assert answer.status_code in (403, 404), path
+        else:
+            assert not others & set(world.ids_in(answer.get_json(silent=True))), path
+
+
+def test_without_a_credential_nothing_is_read(
+    nobody: Caller, paths: dict[str, Any], known: dict[str, list[str]]
+) -> None:
+    for path in _reads(paths, known):
+        assert nobody.get(path).status_code == 401, path
