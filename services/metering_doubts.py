@@ -136,17 +136,15 @@ def list_anomalies(
 ) -> Slice[Anomaly]:
     """Anomalies, newest first. They are about places, which belong to the provider: account scopes see none."""
     statement = select(Anomaly).where(Anomaly.provider_id == ctx.provider.id)
-    conditions = [
-        (kind, Anomaly.kind == kind),
-        (status, Anomaly.status == status),
-        (point, Anomaly.point_id == point),
-        (since, Anomaly.at >= since),
-        (until, Anomaly.at < until),
-        (ctx.scope, Anomaly.id.is_(None)),
-    ]
-    for value, condition in conditions:
+    if ctx.scope is not None:
+        statement = statement.where(Anomaly.id.is_(None))
+    for column, value in ((Anomaly.kind, kind), (Anomaly.status, status), (Anomaly.point_id, point)):
         if value is not None:
-            statement = statement.where(condition)
+            statement = statement.where(column == value)
+    if since is not None:
+        statement = statement.where(Anomaly.at >= since)
+    if until is not None:
+        statement = statement.where(Anomaly.at < until)
     return newest_first(ctx, statement, Anomaly.id, window)
 
 
