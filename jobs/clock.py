@@ -109,13 +109,14 @@ class Drive:
     def _wait_for_agents(self) -> None:
         if self.now.minute or self.now.second or self.now.microsecond:
             return
-        deadline = time.monotonic() + WAIT_SECONDS
+        started = time.monotonic()
         # One transaction for all looks: each statement sees what has been committed by then, and costs least so.
         with self._unit() as ctx:
             while late := list(self.lagging(ctx, self.now)):
-                if time.monotonic() > deadline:
+                waited = time.monotonic() - started
+                if waited > WAIT_SECONDS:
                     break
-                time.sleep(0.005)
+                time.sleep(0.005 + min(waited / 10, 0.02))
         if not late:
             return
         with self._unit() as ctx:
