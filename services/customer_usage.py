@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -16,13 +16,15 @@ from billing import rating
 from billing.items import USAGE, AgreedTerm, Item, MeterTerms, PriceTerms
 from billing.metering.slots import SlotRequest, Usage
 from billing.periods import Interval
-from billing.terms import TermRow, fold
+from billing.terms import Term, TermRow, fold
+from core.decimals import EXACT
 from core.errors import Refused
 from core.money import Money
 from core.period import Period, utc
 from models.accounts import Account
 from models.catalog import Meter, Plan, PlanVersion, Price
 from models.subscriptions import Subscription, SubscriptionItem, SubscriptionItemTerm
+from services import invoicing_items
 from services.context import Context, visible
 from services.sets import among
 from stores.usage import slots_many
@@ -57,66 +59,74 @@ class Metered:
 class SoFar:
     """A usage charge's running span: what was used until now and what that comes to, net.
 
-    `amount` is None where the price has no amount for the quantity yet; `usage.slots` is one slot.
+    A change of price within the span cuts it; the parts are rated each by its price, as they will be billed.
+    `amount` is None where a price has no amount for the quantity yet.
     """
 
     metered: Metered
     span: Period
-    usage: Usage
+    quantity: Decimal
     amount: Money | None
 
 
 def metered(ctx: Context) -> Sequence[Metered]:
-    """The usage charges in force that the caller may see, of the newest subscriptions first; two queries."""
+    """The usage charges in force that the caller may see, of the newest subscriptions first; two queries, and one for
+    each price that was changed within a running span.
+    """
     rows = ctx.session.execute(_running(ctx)).all()
-    since = _since(ctx, [row[0].id for row in rows])
-    return [_metered(row, since[row[0].id]) for row in rows]
+    timelines = _timelines(ctx, [row[0].id for row in rows])
+    return [_metered(ctx, row, timelines[row[0].id]) for row in rows]
 
 
 def so_far(ctx: Context, charges: Sequence[Metered]) -> Sequence[SoFar]:
     """What each charge's running span comes to until now, in a fixed number of queries."""
     spans = [charge.item.cadence(charge.price).span_at(ctx.now) for charge in charges]
-    requests = [_until_now(ctx, charge, span) for charge, span in zip(charges, spans, strict=True)]
-    wanted = [request for request in requests if request is not None]
+    parts = [_parts(ctx, charge, span) for charge, span in zip(charges, spans, strict=True)]
+    wanted = [request for each in parts for _, request in each]
     used = slots_many(ctx.session, ctx.provider.id, wanted, evidence=False) if wanted else {}
     return [
-        _so_far(charge, span, used[request])
-        for charge, span, request in zip(charges, spans, requests, strict=True)
-        if request is not None
+        _so_far(charge, span, [(price, used[request]) for price, request in each])
+        for charge, span, each in zip(charges, spans, parts, strict=True)
     ]
 
 
 def slots(ctx: Context, charge: Metered, edges: Sequence[datetime]) -> Usage:
     """A charge's usage between neighbouring instants. `edges` rise, two at least."""
-    request = _request(charge, tuple(edges))
+    request = _request(charge, charge.price, tuple(edges))
     return slots_many(ctx.session, ctx.provider.id, [request], evidence=False)[request]
 
 
-def _until_now(ctx: Context, charge: Metered, span: Period) -> SlotRequest | None:
-    """None in the first instant of a span, when there is nothing to ask for."""
-    begin = max(span.start, charge.item.terms[-1].start)
-    return _request(charge, (begin, min(ctx.now, span.end))) if begin < min(ctx.now, span.end) else None
+def _parts(ctx: Context, charge: Metered, span: Period) -> list[tuple[PriceTerms, SlotRequest]]:
+    """The stretches of a running span until now, each under one price."""
+    parts = []
+    for term in charge.item.terms:
+        start, end = max(span.start, term.start), min(term.end or ctx.now, span.end, ctx.now)
+        if start < end:
+            parts.append((term.price, _request(charge, term.price, (start, end))))
+    return parts
 
 
-def _request(charge: Metered, edges: tuple[datetime, ...]) -> SlotRequest:
-    meter = charge.price.meter
-    assert meter is not None  # usage prices have one, the database says
+def _request(charge: Metered, price: PriceTerms, edges: tuple[datetime, ...]) -> SlotRequest:
+    assert price.meter is not None  # usage prices have one, the database says
     return SlotRequest(
         item_id=charge.item.item_id,
         subscription_id=charge.item.subscription_id,
-        meter_id=meter.meter_id,
-        unit=meter.unit,
+        meter_id=price.meter.meter_id,
+        unit=price.meter.unit,
         edges=edges,
-        parts=rating.aggregation(meter.aggregation).parts,
+        parts=rating.aggregation(price.meter.aggregation).parts,
     )
 
 
-def _so_far(charge: Metered, span: Period, usage: Usage) -> SoFar:
-    try:
-        amount = rating.rate_usage(charge.price, usage.slots[0].period, usage).amount
-    except Refused:
-        amount = None
-    return SoFar(charge, span, usage, amount)
+def _so_far(charge: Metered, span: Period, parts: Sequence[tuple[PriceTerms, Usage]]) -> SoFar:
+    amount, quantity = Money(0, charge.price.currency), Decimal(0)
+    for price, usage in parts:
+        quantity = EXACT.add(quantity, usage.quality.total)
+        try:
+            amount += rating.rate_usage(price, usage.slots[0].period, usage).amount
+        except Refused:
+            return SoFar(charge, span, quantity, None)
+    return SoFar(charge, span, quantity, amount)
 
 
 def _running(ctx: Context) -> Any:
@@ -158,8 +168,8 @@ def _running(ctx: Context) -> Any:
     )
 
 
-def _since(ctx: Context, items: Sequence[UUID]) -> dict[UUID, datetime]:
-    """Since when the price in force has held, by item."""
+def _timelines(ctx: Context, items: Sequence[UUID]) -> dict[UUID, tuple[Term, ...]]:
+    """What was agreed until now, by item."""
     term = SubscriptionItemTerm
     rows = ctx.session.execute(
         select(term.id, term.item_id, term.from_at, term.price_id, term.quantity, term.ended, term.recorded_at).where(
@@ -170,12 +180,12 @@ def _since(ctx: Context, items: Sequence[UUID]) -> dict[UUID, datetime]:
     for row in rows:
         known = TermRow(utc(row.from_at), row.price_id, row.quantity, row.ended, row.recorded_at, row.id.hex)
         timelines[row.item_id].append(known)
-    return {item: fold(timeline)[-1].start for item, timeline in timelines.items()}
+    return {item: fold(timeline) for item, timeline in timelines.items()}
 
 
-def _metered(row: Any, since: datetime) -> Metered:
+def _metered(ctx: Context, row: Any, timeline: tuple[Term, ...]) -> Metered:
     item, subscription, price, meter, number, plan_name, account_name, *_ = row
-    terms = PriceTerms(
+    in_force = PriceTerms(
         price_id=price.id,
         version_id=price.plan_version_id,
         version=number,
@@ -195,6 +205,17 @@ def _metered(row: Any, since: datetime) -> Metered:
         anchor=subscription.anchor,
         anchored_at=utc(subscription.start_at),
         time_zone=subscription.time_zone,
-        terms=(AgreedTerm(since, None, terms, Decimal(0)),),
+        terms=(AgreedTerm(timeline[-1].start, None, in_force, timeline[-1].quantity),),
     )
-    return Metered(seen, price.name, plan_name, account_name, subscription.external_id)
+    running = seen.cadence(in_force).span_at(ctx.now)
+    earlier = tuple(
+        AgreedTerm(
+            term.start, term.end, invoicing_items.price_terms(ctx, term.price_id, subscription.currency), term.quantity
+        )
+        for term in timeline[:-1]
+        if term.end is not None and term.end > running.start
+    )
+    metered_before = tuple(term for term in earlier if term.price.kind == USAGE)
+    return Metered(
+        replace(seen, terms=metered_before + seen.terms), price.name, plan_name, account_name, subscription.external_id
+    )

@@ -145,7 +145,7 @@ def _running(each: SoFar, visitor: Visitor, chosen: Metered | None) -> Running:
         name=each.metered.name,
         where=_where(each.metered, visitor),
         span=reader.span(each.span),
-        quantity=reader.quantity(each.usage.quality.total, each.metered.unit),
+        quantity=reader.quantity(each.quantity, each.metered.unit),
         amount=reader.money(each.amount.minor) if each.amount else "–",
         chosen=chosen is not None and chosen.item.item_id == each.metered.item.item_id,
     )
