@@ -63,7 +63,13 @@ PLUGIN = PricingModel(
     name="graduated",
     summary="Each tier prices the part of the quantity that falls into it, and its flat price once when it is entered.",
     members={
-        "tiers": {"type": "array", "items": TIER_SCHEMA, "minItems": 1, "maxItems": TIERS_MOST},
+        "tiers": {
+            "type": "array",
+            "description": "In rising order. `up_to` is the inclusive upper end of a tier, null in the last.",
+            "items": TIER_SCHEMA,
+            "minItems": 1,
+            "maxItems": TIERS_MOST,
+        },
         "charge_flat_at_zero": {
             "type": "boolean",
             "default": False,
