@@ -31,8 +31,8 @@ from services.paging import Slice, Window, newest_first
 from services.plans import VersionView
 from services.subscription_views import SubscriptionView, facts, view, views
 
-YEARS = timedelta(days=365)
-START_LEAST, START_MOST = 5 * YEARS, 10 * YEARS
+YEAR = timedelta(days=365)
+START_LEAST, START_MOST = 5 * YEAR, 10 * YEAR
 AT, PROVISIONED = "at", "provisioned"
 
 
