@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from uuid import UUID
 
-from flask import Flask, render_template, request
+from flask import Flask, g, render_template, request
 from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import HTTPException
 from werkzeug.routing import BaseConverter, ValidationError
@@ -79,4 +79,5 @@ def _broken(error: Exception) -> ResponseReturnValue:
 
 def _page(status: int) -> ResponseReturnValue:
     title, words = WORDS[status]
-    return render_template("problem.html", status=status, title=title, words=words), status
+    reference = g.get("request_id", "") if status >= 500 else ""
+    return render_template("problem.html", status=status, title=title, words=words, reference=reference), status

@@ -7,7 +7,9 @@ from urllib.parse import urlsplit
 
 from flask import Response, abort, g, request
 
+from core.ids import new_id
 from portal import visits
+from runtime import logs
 
 FORM_FIELD = "csrf"
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -39,7 +41,9 @@ HEADERS = {
 
 
 def before() -> None:
-    """Refuse a form that is not one of ours: from another site, or without its secret."""
+    """Name the request, and refuse a form that is not one of ours: from another site, or without its secret."""
+    g.request_id = new_id().hex
+    logs.bind(request_id=g.request_id)
     if request.method in SAFE:
         return
     origin = request.headers.get("Origin")
@@ -54,6 +58,7 @@ def before() -> None:
 
 def after(response: Response) -> Response:
     """Put the guards on an answer; keep pages out of shared caches."""
+    response.headers["X-Request-Id"] = g.get("request_id", "")
     for name, value in HEADERS.items():
         response.headers.setdefault(name, value)
     if request.endpoint == "static":

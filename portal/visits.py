@@ -80,7 +80,9 @@ def as_visitor() -> Iterator[Context]:
     if visit.provider_id is None or visit.visitor is None:
         raise NotFound("page")
     who = f"portal:{encode('user', visit.visitor.user_id)}" if visit.visitor.user_id else "portal"
-    with unit(visit.provider_id, actor=who, scope=frozenset({visit.visitor.account_id})) as ctx:
+    with unit(
+        visit.provider_id, actor=who, scope=frozenset({visit.visitor.account_id}), request_id=g.get("request_id")
+    ) as ctx:
         yield ctx
 
 
@@ -90,7 +92,7 @@ def as_stranger() -> Iterator[Context]:
     visit = current()
     if visit.provider_id is None:
         raise NotFound("page")
-    with unit(visit.provider_id, actor="portal") as ctx:
+    with unit(visit.provider_id, actor="portal", request_id=g.get("request_id")) as ctx:
         yield ctx
 
 

@@ -35,7 +35,7 @@ def form(provider_id: UUID) -> ResponseReturnValue:
 def ask(provider_id: UUID) -> ResponseReturnValue:
     """Mail a link, if the address may sign in. The answer is the same for every address."""
     address = request.form.get("email", "").strip()
-    if "@" not in address or len(address) > ADDRESS_LENGTH_MAX:
+    if "@" not in address or len(address) > ADDRESS_LENGTH_MAX or not address.isprintable():
         return render_template("sign_in.html", wrong=address), 422
     with visits.as_stranger() as ctx:
         portal_sessions.ask(ctx, address, system_now(), visits.base_url())

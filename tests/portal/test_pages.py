@@ -262,3 +262,17 @@ def test_a_session_that_is_over_opens_nothing(ada: Browser, monkeypatch: pytest.
     assert ada.get().status_code == 200
     monkeypatch.setattr(visits, "system_now", lambda: system_now() + portal_sessions.SESSION_LIFE)
     assert ada.get().status_code == 303
+
+
+def test_our_own_fault_is_a_page_with_a_reference_and_no_trace(
+    ada: Browser, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def broken(*_: object) -> None:
+        raise RuntimeError("a detail of ours")
+
+    monkeypatch.setattr("portal.views.invoices.customer_pages.invoices", broken)
+    answer = ada.get("invoices")
+    assert answer.status_code == 500
+    assert "a detail of ours" not in answer.text
+    assert answer.headers["x-request-id"] in answer.text
+    assert "a detail of ours" in caplog.text

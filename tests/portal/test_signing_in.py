@@ -58,8 +58,11 @@ def test_the_answer_is_the_same_whether_or_not_an_address_may_sign_in(
         assert [mail.to for mail in ctx.session.scalars(select(Mail))] == [["ada@lumen.example"]]
 
 
-def test_what_is_no_address_is_told_beside_the_field(browser: Browser) -> None:
-    answer = browser.submit("sign-in", email='"><script>alert(1)</script>')
+@pytest.mark.parametrize(
+    "email", ['"><script>alert(1)</script>', "", "a\0@lumen.example", "a@b\r\nBcc: eve@c", "a" * 300 + "@b.example"]
+)
+def test_what_is_no_address_is_told_beside_the_field(email: str, browser: Browser) -> None:
+    answer = browser.submit("sign-in", email=email)
     assert answer.status_code == 422
     assert "<script>alert" not in answer.text
     assert "Write the address like" in answer.text
