@@ -28,7 +28,7 @@ DOWN = {"gateway_unavailable": "The gateway does not answer."}
 
 @blp.route("/v1/gateway-accounts")
 class GatewayAccounts(MethodView):
-    @require("payments:read")
+    @require("payments:read", of_provider=True)
     @blp.arguments(ExternalIdQuery, location="query")
     @blp.response(200, page_of(GatewayAccount))
     def get(self, query: dict[str, Any]) -> dict[str, Any]:
@@ -48,7 +48,7 @@ class GatewayAccounts(MethodView):
 
 @blp.route("/v1/gateway-accounts/<id(gateway_account):account_id>")
 class OneGatewayAccount(MethodView):
-    @require("payments:read")
+    @require("payments:read", of_provider=True)
     @blp.response(200, GatewayAccount)
     def get(self, account_id: UUID) -> GatewayAccountRow:
         """One gateway account."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import re
 from collections import Counter
-from typing import Any
+from typing import Any, ClassVar
 
 import orjson
 import pytest
@@ -63,7 +63,7 @@ class Late:
 
     target: Flask | None = None
     known: dict[str, list[str]]
-    tried: Counter[str] = Counter()
+    tried: ClassVar[Counter[str]] = Counter()
 
     def __call__(self, environ: Any, start_response: Any) -> Any:
         assert self.target is not None
