@@ -9,7 +9,8 @@ from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import and_, select, update
+from sqlalchemy import Uuid, and_, bindparam, func, select, update
+from sqlalchemy.dialects.postgresql import ARRAY
 
 from billing.invoices import Billable, DocumentKey, PlannedDocument, collect
 from billing.lines import quality, unit_price
@@ -122,16 +123,27 @@ def _store(ctx: Context, invoices: Sequence[dict[str, Any]], lines: Sequence[dic
         return
     add_rows(ctx, Invoice, invoices)
     add_rows(ctx, InvoiceLine, [{k: v for k, v in line.items() if k != "charge_id"} for line in lines])
-    ctx.session.execute(
-        update(Charge),
-        [{"provider_id": ctx.provider.id, "id": line["charge_id"], "invoice_line_id": line["id"]} for line in lines],
-    )
+    _join(ctx, [line["charge_id"] for line in lines], [line["id"] for line in lines])
     outbox.emit_all(
         ctx,
         [
             Emission("invoice.created", "invoice", head["id"], invoice_json(Invoice(**head)), head["account_id"])
             for head in invoices
         ],
+    )
+
+
+def _join(ctx: Context, charges: Sequence[UUID], lines: Sequence[UUID]) -> None:
+    """Put each charge on its line, in one statement."""
+    pairs = select(
+        func.unnest(bindparam("charges", charges, ARRAY(Uuid()))).label("charge"),
+        func.unnest(bindparam("lines", lines, ARRAY(Uuid()))).label("line"),
+    ).subquery("pairs")
+    ctx.session.execute(
+        update(Charge)
+        .where(Charge.provider_id == ctx.provider.id, Charge.id == pairs.c.charge)
+        .values(invoice_line_id=pairs.c.line),
+        execution_options={"synchronize_session": False},
     )
 
 
