@@ -5,6 +5,7 @@ Source: RFC 9562 (UUIDv7) and the TypeID specification 0.3 (prefix, underscore, 
 
 from __future__ import annotations
 
+import re
 from uuid import UUID
 
 import uuid_utils
@@ -12,7 +13,11 @@ import uuid_utils
 from core.errors import Invalid
 
 ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
-_VALUES = {c: i for i, c in enumerate(ALPHABET)}
+# Python reads and writes base 32 with the digits 0-9a-v: translating is many times faster than arithmetic here.
+_TO_PYTHON = str.maketrans(ALPHABET, "0123456789abcdefghijklmnopqrstuv")
+_PAIRS = [a + b for a in ALPHABET for b in ALPHABET]
+_SHIFTS = range(120, -1, -10)
+_TAIL = re.compile(f"[0-7][{ALPHABET}]{{25}}", re.ASCII)
 
 # kind -> prefix. A kind is the word for a thing on every floor: table, service, route.
 PREFIXES = {
@@ -72,7 +77,7 @@ def new_id() -> UUID:
 def encode(kind: str, value: UUID) -> str:
     """The TypeID of a thing of a kind: `encode("invoice", id)` is `inv_…`."""
     number = value.int
-    return PREFIXES[kind] + "_" + "".join(ALPHABET[(number >> shift) & 31] for shift in range(125, -1, -5))
+    return PREFIXES[kind] + "_" + "".join([_PAIRS[(number >> shift) & 1023] for shift in _SHIFTS])
 
 
 def decode(kind: str, text: str) -> UUID:
@@ -82,11 +87,8 @@ def decode(kind: str, text: str) -> UUID:
         Invalid: `id_malformed`, when the text is not a TypeID of that kind.
     """
     prefix, _, tail = text.rpartition("_")
-    if prefix == PREFIXES[kind] and len(tail) == 26 and tail[0] in "01234567" and all(c in _VALUES for c in tail):
-        number = 0
-        for c in tail:
-            number = number << 5 | _VALUES[c]
-        return UUID(int=number)
+    if prefix == PREFIXES[kind] and _TAIL.fullmatch(tail):
+        return UUID(int=int(tail.translate(_TO_PYTHON), 32))
     raise Invalid("id_malformed", f"An id of this kind looks like {PREFIXES[kind]}_01h455vb4pex5vsknk084sn02q.")
 
 

@@ -60,6 +60,9 @@ def _at(interval: Interval, origin: Decimal, quantity: Decimal, cut: datetime) -
 def hourly(interval: Interval) -> Iterator[tuple[datetime, Shares]]:
     """An interval by UTC hour: (start of the hour, its part)."""
     hour = hour_of(interval.start)
+    if interval.end <= hour + HOUR:
+        yield hour, part(interval, interval.start, interval.end)
+        return
     while hour < interval.end:
         yield hour, part(interval, hour, hour + HOUR)
         hour += HOUR
@@ -70,7 +73,8 @@ def rollup(added: Iterable[Interval], removed: Iterable[Interval] = ()) -> dict[
     hours: dict[datetime, Shares] = {}
     for interval in added:
         for hour, shares in hourly(interval):
-            hours[hour] = hours.get(hour, NONE) + shares
+            before = hours.get(hour)
+            hours[hour] = shares if before is None else before + shares
     for interval in removed:
         for hour, shares in hourly(interval):
             hours[hour] = hours.get(hour, NONE) + (-shares)

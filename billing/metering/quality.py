@@ -48,7 +48,14 @@ class Shares:
         return add(add(self.measured, self.interpolated), add(self.estimated, self.substituted))
 
     def __add__(self, other: Shares) -> Shares:
-        return Shares(*(EXACT.add(getattr(self, f.name), getattr(other, f.name)) for f in fields(self)))
+        add = EXACT.add
+        return Shares(
+            add(self.measured, other.measured),
+            add(self.interpolated, other.interpolated),
+            add(self.estimated, other.estimated),
+            add(self.substituted, other.substituted),
+            add(self.invalid, other.invalid),
+        )
 
     def __neg__(self) -> Shares:
         return self.scaled(Decimal(-1))

@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from psycopg.types.json import Jsonb
+import msgspec
 from sqlalchemy.orm import Session
 
 from billing.metering.intervals import Epoch
@@ -23,7 +23,7 @@ from stores.usage.port import RegisterState, StoredReading
 # In the order of ids: two batches about the same registers wait for each other in one direction only.
 LOCK = """
 SELECT r.id, r.point_id, r.name, r.unit, r.kind, r.reading_at, r.value, r.boots, r.uptime_s, r.serial, r.reset_at,
-       r.rate_quantity, r.rate_seconds, p.rating
+       r.rate_quantity, r.rate_seconds, NULLIF(p.rating, '{}')
 FROM unnest(%(points)b::uuid[], %(names)b::text[]) AS w (point_id, name)
 JOIN register r ON r.provider_id = %(provider)b AND r.point_id = w.point_id AND r.name = w.name
 JOIN point p ON p.provider_id = r.provider_id AND p.id = r.point_id
@@ -40,8 +40,8 @@ ON CONFLICT (provider_id, point_id, name) DO NOTHING
 """
 APPEND = """
 INSERT INTO reading (provider_id, register_id, at, value, evidence, received_at)
-SELECT %(provider)b, w.register_id, w.at, w.value::numeric, w.evidence, %(received_at)b
-FROM unnest(%(registers)b::uuid[], %(at)b::timestamptz[], %(values)b::text[], %(evidence)b::jsonb[])
+SELECT %(provider)b, w.register_id, w.at, w.value::numeric, w.evidence::jsonb, %(received_at)b
+FROM unnest(%(registers)b::uuid[], %(at)b::timestamptz[], %(values)b::text[], %(evidence)b::text[])
   AS w (register_id, at, value, evidence)
 JOIN register r ON r.provider_id = %(provider)b AND r.id = w.register_id
 ON CONFLICT (provider_id, register_id, at) DO NOTHING RETURNING register_id, at
@@ -85,6 +85,9 @@ ORDER BY r.register_id, r.at
 """
 
 
+_json = msgspec.json.Encoder().encode
+
+
 def lock(
     session: Session, provider_id: UUID, wanted: Collection[tuple[UUID, str, str, str]]
 ) -> dict[tuple[UUID, str], RegisterState]:
@@ -104,7 +107,7 @@ def lock(
 def _lock(
     session: Session, provider_id: UUID, keys: Collection[tuple[UUID, str]]
 ) -> dict[tuple[UUID, str], RegisterState]:
-    ordered = sorted(keys)
+    ordered = sorted(keys, key=lambda key: (key[0].int, key[1]))
     parameters: dict[str, Any] = {"points": [p for p, _ in ordered], "names": [n for _, n in ordered]}
     parameters |= {"provider": provider_id}
     states = [_state(row) for row in run(session, LOCK, parameters)]
@@ -117,7 +120,7 @@ def _state(row: Sequence[Any]) -> RegisterState:
     if at is not None:
         rate = Rate(rate_q, rate_s) if rate_s is not None else None
         head = Head(Reading(at, value, None, None, boots, uptime), serial, reset_at, rate)
-    return RegisterState(register, point, name, unit, kind, head, rating)
+    return RegisterState(register, point, name, unit, kind, head, rating or {})
 
 
 def append(
@@ -129,7 +132,7 @@ def append(
         "registers": [r.register_id for r in rows],
         "at": [r.at for r in rows],
         "values": [f"{r.value:f}" for r in rows],
-        "evidence": [None if r.evidence is None else Jsonb(r.evidence) for r in rows],
+        "evidence": [None if r.evidence is None else _json(r.evidence).decode() for r in rows],
         "provider": provider_id,
         "received_at": received_at,
     }

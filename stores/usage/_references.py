@@ -12,7 +12,8 @@ from uuid import UUID
 
 from sqlalchemy.orm import Session
 
-from core.ids import decode, looks_like
+from core.errors import Invalid
+from core.ids import PREFIXES, decode
 from stores.usage._sql import run
 
 EVENTS = """
@@ -55,9 +56,18 @@ WHERE s.provider_id = %(provider)b
 
 def _sorted(kind: str, references: Collection[str]) -> tuple[dict[UUID, str], list[str]]:
     """References that are ids (by id), and the others."""
-    ids = {decode(kind, r): r for r in references if looks_like(kind, r)}
-    known = set(ids.values())
-    return ids, [r for r in references if r not in known]
+    start = PREFIXES[kind] + "_"
+    ids: dict[UUID, str] = {}
+    names = []
+    for reference in references:
+        if not reference.startswith(start):
+            names.append(reference)
+            continue
+        try:
+            ids[decode(kind, reference)] = reference
+        except Invalid:
+            names.append(reference)
+    return ids, names
 
 
 def of_events(

@@ -158,7 +158,7 @@ def _put_epochs(session: Session, provider_id: UUID, rewrites: Sequence[Rewrite]
 
 
 def _put_hours(session: Session, provider_id: UUID, changes: Changes, known_at: datetime) -> None:
-    for rows in chunks(sorted(changes.items(), key=lambda change: change[0])):
+    for rows in chunks(sorted(changes.items(), key=lambda change: (change[0][0].int, change[0][1]))):
         shares = [s for _, (s, _) in rows]
         parameters = {
             "registers": [register for (register, _), _ in rows],
