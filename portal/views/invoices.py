@@ -13,6 +13,7 @@ from uuid import UUID
 from flask import Blueprint, Response, render_template, request
 from flask.typing import ResponseReturnValue
 
+from billing.bill_dates import due_on
 from billing.lines import quality_note
 from core.errors import NotFound
 from core.period import Period, parse_instant, utc
@@ -132,7 +133,7 @@ def row(ctx: Context, invoice: Invoice) -> Row:
         id=invoice.id,
         number=invoice.number or "",
         issued=reader.figures.date(invoice.issued_on) if invoice.issued_on else "",
-        due=reader.date(invoice.due_at) if invoice.due_at else "",
+        due=reader.figures.date(due_on(invoice.due_at, reader.figures.zone.key)) if invoice.due_at else "",
         total=reader.money(invoice.total_amount),
         open=reader.money(owed) if owed else "",
         badge=INVOICE_BADGES["overdue" if overdue else invoice.status],
@@ -140,11 +141,13 @@ def row(ctx: Context, invoice: Invoice) -> Row:
 
 
 def reader_of(invoice: Invoice) -> Reader:
-    """The visitor, reading figures of the invoice's currency."""
+    """The visitor, reading figures of the invoice's currency and dates of the zone it was made in."""
     visitor = visits.current().visitor
     if visitor is None:
         raise NotFound("page")
-    return Reader.of(visitor, invoice.currency)
+    reader = Reader.of(visitor, invoice.currency)
+    buyer = invoice.buyer_snapshot
+    return reader.in_zone(buyer["time_zone"]) if buyer else reader
 
 
 def _after_id() -> Key | None:

@@ -88,6 +88,7 @@ def test_an_invoice_shows_its_lines_grouped_and_its_sums(ada: Browser, customer:
     assert "1,642.488 kWh" in said
     assert "Subtotal €910.62 VAT 21% on €910.62 €191.23 Total €1,101.85" in said
     assert "quote INV-2026-000002" in said
+    assert "Date 13 Feb 2026 Due 27 Feb 2026" in said
 
 
 def test_the_pdf_of_an_invoice_is_the_document_itself(ada: Browser, customer: Customer, open_unit: Open) -> None:
@@ -95,7 +96,9 @@ def test_the_pdf_of_an_invoice_is_the_document_itself(ada: Browser, customer: Cu
     answer = ada.get(f"invoices/{encode('invoice', invoice_id)}/pdf")
     assert answer.headers["content-type"] == "application/pdf"
     assert "filename=INV-2026-000002.pdf" in answer.headers["content-disposition"]
-    assert "€1,101.85" in PdfReader(io.BytesIO(answer.content)).pages[0].extract_text()
+    document = PdfReader(io.BytesIO(answer.content)).pages[0].extract_text()
+    assert "€1,101.85" in document
+    assert "27 Feb 2026" in document
 
 
 def test_a_usage_line_is_explained_down_to_the_meters(ada: Browser, customer: Customer, open_unit: Open) -> None:
