@@ -9,10 +9,32 @@ from flask.views import MethodView
 
 from api.http import blueprint, context, page, refuses, require
 from api.schemas import page_of
-from api.schemas.dunning import DunningCase, DunningCaseQuery, Suspension, SuspensionQuery
+from api.schemas.dunning import DunningCase, DunningCaseQuery, DunningPolicy, Suspension, SuspensionQuery
 from services import dunning, suspensions
 
 blp = blueprint("dunning", "Dunning: unpaid invoices, what is done about them, and services that are off.")
+POLICY = {"steps": [{"after_days": 3, "action": "remind"}, {"after_days": 14, "action": "suspend"}]}
+
+
+@blp.route("/v1/dunning-policy")
+class Policy(MethodView):
+    @require("invoices:read")
+    @blp.response(200, DunningPolicy)
+    def get(self) -> dict[str, Any]:
+        """What happens when an invoice is not paid."""
+        return dunning.policy_of(context()).as_json()
+
+    @require("admin:write")
+    @refuses(
+        422,
+        dunning_steps_out_of_order="A step before its predecessor, or an end without a suspension.",
+        dunning_step_repeated="Suspended or taken down twice.",
+    )
+    @blp.arguments(DunningPolicy, example=POLICY)
+    @blp.response(200, DunningPolicy)
+    def put(self, body: dict[str, Any]) -> dict[str, Any]:
+        """Replace the policy. Cases that are open keep the one they were opened under."""
+        return dunning.set_policy(context(), body["steps"]).as_json()
 
 
 @blp.route("/v1/dunning-cases")

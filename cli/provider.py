@@ -47,8 +47,7 @@ def make(home: House, *, name: str, sandbox: bool, country: str, currency: str, 
             currency=currency,
             time_zone=time_zone,
         )
-        if sandbox:
-            gateway_accounts.create_sandbox_accounts(founded.ctx)
+        gateway_accounts.create_first_accounts(founded.ctx)
     return encode("provider", provider_id), founded.api_key
 
 

@@ -87,18 +87,17 @@ def begin_on_request(ctx: Context, invoice_id: UUID) -> PaymentAttempt:
 
 
 def begin_for_account(ctx: Context, account_id: UUID) -> None:
-    """The account has another default payment method: try again what is overdue."""
-    overdue = ctx.session.scalars(
+    """The account has another default payment method: try what is open by it."""
+    unpaid = ctx.session.scalars(
         select(Invoice.id)
         .where(
             Invoice.provider_id == ctx.provider.id,
             Invoice.account_id == account_id,
             Invoice.status == OPEN,
-            Invoice.due_at <= ctx.now,
         )
         .order_by(Invoice.id)
     ).all()
-    for invoice_id in overdue:
+    for invoice_id in unpaid:
         begin(ctx, invoice_id, "new_method")
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -15,12 +15,14 @@ from billing.dunning.policy import DEFAULT, Action, Policy, parse
 from billing.states import DUNNING_CASE
 from billing.states.dunning_case import EXHAUST, OPEN, PAUSE, PAUSED, RECOVER, UNPAUSE
 from billing.states.invoice import OPEN as INVOICE_OPEN
+from billing.states.invoice import UNCOLLECTIBLE
 from core.ids import encode, new_id
 from core.period import rfc3339
 from models.accounts import Account
 from models.billing import Invoice
 from models.dunning import DunningCase, DunningStepDone
-from services import collection, lookups, outbox, provisioning, suspensions
+from models.providers import Provider
+from services import audit, collection, lookups, outbox, provisioning, suspensions
 from services.context import Context, visible
 from services.dunning_letters import remind
 from services.invoicing_view import invoice_json
@@ -33,6 +35,28 @@ def policy_of(ctx: Context) -> Policy:
     """The provider's policy, or the default one."""
     stored = ctx.provider.settings.dunning_policy
     return DEFAULT if stored is None else parse(stored)
+
+
+def set_policy(ctx: Context, steps: Sequence[Mapping[str, Any]]) -> Policy:
+    """Replace the provider's policy. Cases that are open keep the one they were opened under.
+
+    Raises:
+        Invalid: as `billing.dunning.policy.parse`.
+    """
+    policy = parse({"steps": list(steps)}, "")
+    statement = select(Provider).where(Provider.id == ctx.provider.id).with_for_update()
+    provider = ctx.session.scalars(statement).one()
+    before, provider.settings = provider.settings, {**provider.settings, "dunning_policy": policy.as_json()}
+    ctx.session.flush()
+    audit.record(
+        ctx,
+        "provider",
+        provider.id,
+        "dunning_policy",
+        before.get("dunning_policy"),
+        {"dunning_policy": policy.as_json()},
+    )
+    return policy
 
 
 def open_case(ctx: Context, invoice_id: UUID) -> None:
@@ -212,7 +236,7 @@ def _step_json(number: int, step: dict[str, Any], done: DunningStepDone | None) 
 
 
 def _owed(invoice: Invoice) -> bool:
-    return invoice.status == INVOICE_OPEN and invoice.total_amount > invoice.settled_amount
+    return invoice.status in (INVOICE_OPEN, UNCOLLECTIBLE) and invoice.total_amount > invoice.settled_amount
 
 
 def _case_of(ctx: Context, invoice_id: UUID) -> UUID | None:

@@ -74,9 +74,11 @@ def create(ctx: Context, new: NewGatewayAccount) -> GatewayAccount:
     return row
 
 
-def create_sandbox_accounts(ctx: Context) -> None:
-    """What a sandbox's default seller begins with: a card account at the sandbox gateway, and a manual one."""
-    if ctx.kit.sandbox_gateway_url is not None:
+def create_first_accounts(ctx: Context) -> None:
+    """What a new provider's default seller begins with: an account for cheques and transfers and, in a sandbox, one
+    for cards at the sandbox gateway.
+    """
+    if ctx.provider.sandbox and ctx.kit.sandbox_gateway_url is not None:
         key = f"sk_test_{secrets.token_hex(16)}"
         create(ctx, NewGatewayAccount("stripe", "Cards", {"secret_key": key}, is_default=True))
     create(ctx, NewGatewayAccount("manual", "Cheques and transfers"))

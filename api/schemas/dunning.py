@@ -3,8 +3,23 @@
 from __future__ import annotations
 
 from api.schemas import ListQuery, Schema, fields
-from billing.dunning.policy import Action
+from billing.dunning.policy import MAX_DAYS, MAX_STEPS, Action
 from billing.states import DUNNING_CASE
+
+
+class PolicyStep(Schema):
+    """A step of a policy."""
+
+    after_days = fields.Integer(
+        required=True, minimum=0, maximum=MAX_DAYS, description="Days after the invoice was due."
+    )
+    action = fields.Enum([action.value for action in Action], required=True)
+
+
+class DunningPolicy(Schema):
+    """What happens when an invoice is not paid: steps, none earlier than the one before it."""
+
+    steps = fields.List(fields.Nested(PolicyStep), required=True, min_items=1, max_items=MAX_STEPS)
 
 
 class DunningCaseQuery(ListQuery):

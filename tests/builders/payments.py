@@ -63,6 +63,7 @@ class Till:
             subscribe(ctx, account, a_plan(ctx, RACK), start=ctx.now)
             if token is not None:
                 self.attach(ctx, account, token)
+        self.react()
         return account
 
     def attach(self, ctx: Context, account: Account, token: str) -> UUID:

@@ -42,5 +42,5 @@ def till(paying_house: House, gateway: GatewayProgram) -> Till:
 
     opened: Open = opener  # type: ignore[assignment]
     with opened() as ctx:
-        gateway_accounts.create_sandbox_accounts(ctx)
+        gateway_accounts.create_first_accounts(ctx)
     return Till(opened, provider_id, gateway)

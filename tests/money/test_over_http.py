@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -16,7 +17,7 @@ from core.ids import decode, encode
 from jobs import money
 from models.payments import GatewayAccount, InboundEvent, Refund
 from runtime.house import House
-from services import collection, credentials, gateway_accounts, inbound, payments_manual
+from services import collection, credentials, dunning, gateway_accounts, inbound, payments_manual
 from services.payments_manual import NewPayment
 from standins.gateway.delivery import sign
 from tests.api.conftest import Caller
@@ -319,10 +320,6 @@ def test_a_manual_account_has_no_inbound_address(till: Till, client: Caller) -> 
 
 
 def test_a_dunning_case_shows_its_steps_and_can_be_paused(till: Till, client: Caller) -> None:
-    from datetime import timedelta
-
-    from services import dunning
-
     owing(till)
     (invoice_id,) = till.invoices("open")
     due_at = till.invoice(invoice_id).due_at
@@ -337,3 +334,20 @@ def test_a_dunning_case_shows_its_steps_and_can_be_paused(till: Till, client: Ca
     refused(client.post(f"/v1/dunning-cases/{case['id']}/pause", {}), 409, "illegal_transition")
     assert posted(client, f"/v1/dunning-cases/{case['id']}/resume")["status"] == "open"
     assert shown(client, "/v1/suspensions?open=true")["data"] == []
+
+
+def test_a_policy_is_replaced_whole_and_later_cases_follow_it(till: Till, client: Caller) -> None:
+    assert len(shown(client, "/v1/dunning-policy")["steps"]) == 8
+    mine = {"steps": [{"after_days": 0, "action": "remind"}, {"after_days": 2, "action": "suspend"}]}
+    assert answer(client("PUT", "/v1/dunning-policy", mine)) == mine == shown(client, "/v1/dunning-policy")
+    owing(till)
+    (invoice_id,) = till.invoices("open")
+    due_at = till.invoice(invoice_id).due_at
+    assert due_at is not None
+    till.set_clock(due_at)
+    with till.open() as ctx:
+        dunning.open_case(ctx, invoice_id)
+    (case,) = shown(client, "/v1/dunning-cases")["data"]
+    assert [(step["after_days"], step["action"]) for step in case["steps"]] == [(0, "remind"), (2, "suspend")]
+    backwards = {"steps": [{"after_days": 2, "action": "remind"}, {"after_days": 1, "action": "remind"}]}
+    refused(client("PUT", "/v1/dunning-policy", backwards), 422, "dunning_steps_out_of_order", "/steps")
