@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 from core.errors import Misconfigured
 
 PREFIX = "BUSBAR_"
+CHECKOUT = Path(__file__).resolve().parent.parent
 
 
 def setting(default: Any, meaning: str, *, secret: bool = False) -> Any:
@@ -72,7 +73,8 @@ def load(environ: Mapping[str, str]) -> Settings:
         Misconfigured: a variable that begins with BUSBAR_ and means nothing, or a value that cannot be read.
     """
     known = {PREFIX + f.name.upper(): f for f in fields(Settings)}
-    values: dict[str, Any] = {}
+    # Beside the program, not wherever it was called from: from `/` it would be the machine's own /var.
+    values: dict[str, Any] = {"data_dir": CHECKOUT / "var"}
     for name, text in environ.items():
         if not name.startswith(PREFIX) or not text:
             continue
