@@ -8,7 +8,7 @@ from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import and_, func, select
 
 from billing.periods import local_date
 from core.errors import Invalid
@@ -18,7 +18,7 @@ from services import lookups, runs
 from services.context import Context, visible
 from services.paging import Slice, Window, in_order, newest_first
 
-# A run of a few payers is done while the caller waits; a dry run always is, so it has a limit.
+# A run for a few accounts is done while the caller waits; a dry run always is, so it has a limit.
 AT_ONCE_MOST = 25
 DRY_MOST = 200
 
@@ -72,7 +72,7 @@ def create(
         raise Invalid("as_of_in_future", "Only a dry run looks ahead.", "/as_of")
     finalizes = not ctx.provider.settings.draft_review if finalize is None else finalize
     run = runs.make(ctx, until, runs.REQUEST, _payers(ctx, until, accounts), finalizes=finalizes)
-    if len(_payers_of(ctx, run.id)) <= AT_ONCE_MOST:
+    if _accounts(ctx, run.id) <= AT_ONCE_MOST:
         _work(ctx, run.id)
         ctx.session.refresh(run)
     return view(ctx, run)
@@ -100,6 +100,20 @@ def dry_run(ctx: Context, *, as_of: datetime | None = None, accounts: Sequence[s
         attempt.rollback()  # to the savepoint
     ctx.hints[:] = hints
     return found
+
+
+def _accounts(ctx: Context, run_id: UUID) -> int:
+    """How many accounts a run bills: its payers, and all that they pay for."""
+    counted = (
+        select(func.count())
+        .select_from(Account)
+        .join(
+            BillingRunPayer,
+            and_(BillingRunPayer.provider_id == Account.provider_id, BillingRunPayer.payer_id == Account.payer_id),
+        )
+        .where(Account.provider_id == ctx.provider.id, BillingRunPayer.run_id == run_id)
+    )
+    return ctx.session.execute(counted).scalar_one()
 
 
 def _work(ctx: Context, run_id: UUID) -> None:

@@ -13,8 +13,10 @@ from core.ids import decode, encode
 from models.accounts import Account
 from models.outbox import OutboxEvent
 from models.providers import TestClock
+from services import runs_on_request
 from tests.api.conftest import Caller, NewCaller
 from tests.builders.billing import RACK, PriceOf, a_plan, an_account, subscribe
+from tests.builders.runs import work
 from tests.conftest import Open
 
 FEBRUARY = datetime(2026, 2, 1, 0, 30, tzinfo=UTC)
@@ -268,3 +270,15 @@ def test_a_run_lists_what_became_of_each_payer(client: Caller, acme: Account) ->
     }
     assert client.get(f"/v1/billing-runs/{run['id']}/payers?status=parked").json["data"] == []
     assert [found["id"] for found in client.get("/v1/billing-runs?status=done").json["data"]] == [run["id"]]
+
+
+def test_a_large_run_goes_on_after_its_answer(
+    client: Caller, acme: Account, open_unit: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runs_on_request, "AT_ONCE_MOST", 0)
+    run = bill(client)
+    assert (run["status"], run["pending_count"], run["billed_count"]) == ("running", 1, 0)
+    work(open_unit, decode("billing_run", run["id"]))
+    done = client.get(f"/v1/billing-runs/{run['id']}").json
+    assert (done["status"], done["pending_count"], done["billed_count"]) == ("done", 0, 1)
+    assert only_invoice(client)["number"] == "INV-2026-000001"
