@@ -41,6 +41,9 @@ class Api:
     def patch(self, path: str, body: Any) -> Any:
         return self._call("PATCH", path, json=body).json()
 
+    def put(self, path: str, body: Any) -> Any:
+        return self._call("PUT", path, json=body).json()
+
     def bytes(self, path: str) -> bytes:
         return self._call("GET", path).content
 

@@ -36,6 +36,16 @@ ENERGY = {
     "tiers": [{"up_to": "1000", "unit_price": "0.29"}, {"up_to": None, "unit_price": "0.245"}],
 }
 MONTHLY = {"unit": "month", "count": 1}
+# A short way through dunning: two letters and a second try of the card within four days of the due date.
+DUNNING = {
+    "steps": [
+        {"after_days": 1, "action": "remind"},
+        {"after_days": 2, "action": "retry"},
+        {"after_days": 3, "action": "remind"},
+        {"after_days": 4, "action": "suspend"},
+        {"after_days": 30, "action": "deprovision"},
+    ]
+}
 
 
 @dataclass(frozen=True)
@@ -54,6 +64,7 @@ def open_shop(api: Api, receiver: Receiver) -> Shop:
     """Make the catalogue, the places, the customers with their cards, and the webhook endpoint."""
     seller = api.get("/v1/sellers")["data"][0]["id"]
     api.patch(f"/v1/sellers/{seller}", SELLER)
+    api.put("/v1/dunning-policy", DUNNING)
     _catalogue(api)
     site = api.post("/v1/sites", {"code": "ams1", "name": "Amsterdam 1", "time_zone": SITE_ZONE})["id"]
     for pdu in PDUS:

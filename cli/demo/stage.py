@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from dataclasses import dataclass
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from cli.demo.receiver import Receiver
 from core.errors import Unavailable
 
 START_SECONDS = 90
+WS_PER_STEP = 360_000
 CLOCK_START = "2026-02-28T23:00:00Z"  # the first midnight of March in Amsterdam
 SITE_ZONE = "Europe/Amsterdam"
 EXCHANGE = {
@@ -137,3 +139,22 @@ def start_agent(directory: Path, api: Api, site: str, ports: dict[str, int]) -> 
     program = Program("busbar-agent", ["agents.main", "run", "--state", str(state)], directory / "agent.log")
     program.start()
     return program
+
+
+def pdu_registers(directory: Path, at: str) -> dict[str, Decimal]:
+    """What each PDU's register shows at an instant, in its steps of 0.1 kWh: asked of the stand-in, not of Busbar."""
+    command = [
+        sys.executable,
+        "-P",
+        "-m",
+        "standins.pdu",
+        "--config",
+        str(directory / "pdus.json"),
+        "--at",
+        at,
+        "--print",
+    ]
+    env = os.environ | {"PYTHONPATH": str(CHECKOUT)}
+    done = subprocess.run(command, cwd=CHECKOUT, env=env, capture_output=True, text=True, check=True)  # noqa: S603
+    states = json.loads(done.stdout)
+    return {name: Decimal(state["register_ws"] // WS_PER_STEP) for name, state in states.items()}

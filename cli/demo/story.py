@@ -9,10 +9,14 @@ from typing import Any
 from cli.demo.client import Api
 from cli.demo.programs import wait_for
 from cli.demo.shop import Shop
-from cli.demo.stage import EXCHANGE, Stage
+from cli.demo.stage import CLOCK_START, EXCHANGE, Stage, pdu_registers
 from cli.demo.telling import Teller, amount, kwh
+from core.money import round_line
+from core.quantity import convert
 
+MONTH_START_APRIL = "2026-03-31T22:00:00Z"
 MONTH_END = "2026-04-01T02:00:00Z"
+SUSPENDED_BY = "2026-04-13T06:00:00Z"
 STEP_SECONDS = 30
 MONTH_SECONDS = 170
 
@@ -30,7 +34,7 @@ def advance(api: Api, to: str, tell: Teller, seconds: float = MONTH_SECONDS) -> 
             shown = time.monotonic()
             tell.step(f"  … {clock['now'][:16].replace('T', ' ')} UTC, a poll of every PDU each hour")
         time.sleep(0.2)
-    tell.claim(f"the clock has come to {to[:10]}", clock["status"] == "ready" and clock["now"] == to, clock)
+    tell.must(f"the clock has come to {to[:10]}", clock["status"] == "ready" and clock["now"] == to, clock)
 
 
 def begin_contracts(stage: Stage, shop: Shop, tell: Teller) -> None:
@@ -51,28 +55,52 @@ def begin_contracts(stage: Stage, shop: Shop, tell: Teller) -> None:
 
 def month_passes(stage: Stage, shop: Shop, tell: Teller) -> None:
     advance(stage.api, MONTH_END, tell)
-    for name, subscription in shop.subscriptions.items():
-        usage = stage.api.get(
-            f"/v1/subscriptions/{subscription}/usage", **{"from": "2026-02-28T23:00:00Z", "to": "2026-03-31T22:00:00Z"}
+    for name in shop.subscriptions:
+        usage = march(stage, shop, name)
+        shares = ", ".join(
+            f"{kwh(quantity)} {quality}" for quality, quantity in usage["quality"].items() if Decimal(quantity) != 0
         )
-        tell.step(f"{name}: {energy_of(usage)} in March")
+        tell.step(f"{name}: {kwh(usage['quantity'])} in March ({shares})")
+    counted = Decimal(march(stage, shop, "rack-14")["quantity"])
+    risen = registers_risen(stage, "rack-14/pdu-a")
+    tell.claim(f"rack-14 counts what its PDU's register rose by, {kwh(risen)}", counted == risen, counted)
 
 
-def energy_of(usage: dict[str, Any]) -> str:
-    total = sum((Decimal(row["quantity"]) for row in usage["data"]), Decimal(0))
-    return kwh(total)
+def march(stage: Stage, shop: Shop, name: str) -> dict[str, Any]:
+    """The metered item of a subscription over the local month of March, 743 hours long."""
+    span = {"from": CLOCK_START, "to": MONTH_START_APRIL, "group_by": "month"}
+    usage = stage.api.get(f"/v1/subscriptions/{shop.subscriptions[name]}/usage", **span)
+    item: dict[str, Any] = usage["items"][0]
+    return item
+
+
+def registers_risen(stage: Stage, pdu: str) -> Decimal:
+    """What the PDU itself says its register rose by in March, in steps of its display: 0.1 kWh."""
+    before, after = (pdu_registers(stage.directory, at)[pdu] for at in (CLOCK_START, MONTH_START_APRIL))
+    return (after - before) / 10
 
 
 def exchange_noticed(stage: Stage, tell: Teller) -> None:
     """The PDU that was exchanged: found by its serial, whatever its register said."""
-    found = [a for a in stage.api.every("/v1/anomalies") if a["kind"] == "swap"]
-    tell.claim("one exchanged PDU was noticed", len(found) == 1, found)
+    found = stage.api.every("/v1/anomalies", type="swap")
+    tell.claim("one exchanged PDU was noticed, and nothing else was taken for one", len(found) == 1, found)
     if not found:
         return
-    evidence = found[0]["evidence"]
-    tell.step(f"at {found[0]['point_path']}: serial {evidence['serial_before']} → {evidence['serial_after']}")
-    tell.step(f"a naive difference of registers would have billed {kwh(evidence['naive'])} for that hour")
-    tell.claim("its new serial is the one that was hung up", evidence["serial_after"] == EXCHANGE["serial"], evidence)
+    told = found[0]["evidence"]
+    before, after = told["before"], told["after"]
+    tell.step(f"serial {before['serial']} at {told_value(before)} → {after['serial']} at {told_value(after)}")
+    naive = Decimal(told["naive_difference"])
+    tell.step(f"a naive difference of the registers would have billed {told_kwh(naive, told)} there")
+    tell.step(f"instead, the gap counts {told_kwh(told['estimated'], told)}, estimated at the last load")
+    tell.claim("its new serial is the one that was hung up", after["serial"] == EXCHANGE["serial"], told)
+
+
+def told_kwh(quantity: str | Decimal, told: dict[str, Any]) -> str:
+    return kwh(convert(Decimal(quantity), told["unit"], "kWh"))
+
+
+def told_value(side: dict[str, Any]) -> str:
+    return f"{side['value']} ({side['at'][11:16]} UTC)"
 
 
 def invoices_of(api: Api, account: str) -> list[dict[str, Any]]:
@@ -90,18 +118,18 @@ def month_billed(stage: Stage, shop: Shop, tell: Teller) -> None:
             )
     paid = invoices_of(stage.api, shop.northwind)
     declined = invoices_of(stage.api, shop.tidewater)
-    tell.claim("the master account got one invoice a month, its child's rack on it", len(paid) == 2, paid)
+    tell.must("the master account got one invoice a month, its child's rack on it", len(paid) == 2, paid)
     tell.claim(
         "its card was charged", bool(paid) and all(i["status"] == "paid" for i in paid), [i["status"] for i in paid]
     )
     tell.claim("the child account got none of its own", not invoices_of(stage.api, shop.labs))
     open_ = [i for i in declined if i["status"] == "open"]
-    tell.claim("the other card was declined; its invoice is open", len(open_) == 1, declined)
+    tell.must("the other card was declined; its invoice is open", len(open_) == 1, declined)
 
 
 def dunned(stage: Stage, shop: Shop, tell: Teller) -> None:
     """Unpaid: reminded, retried, suspended by event, then paid by transfer and resumed."""
-    advance(stage.api, "2026-04-23T00:00:00Z", tell)
+    advance(stage.api, SUSPENDED_BY, tell)
     subscription = shop.subscriptions["rack-20"]
     mails = [m for m in stage.api.every("/v1/test-clock/outbox") if "accounts@tidewater.example" in m["to"]]
     for mail in mails:
@@ -124,7 +152,7 @@ def dunned(stage: Stage, shop: Shop, tell: Teller) -> None:
             "amount": invoice["due_amount"],
             "currency": invoice["currency"],
             "reference": f"SEPA transfer, {invoice['number']}",
-            "received_on": "2026-04-23",
+            "received_on": SUSPENDED_BY[:10],
         },
     )
     tell.step(f"a transfer of {amount(invoice['due_amount'], invoice['currency'])} comes in for {invoice['number']}")
@@ -138,14 +166,27 @@ def dunned(stage: Stage, shop: Shop, tell: Teller) -> None:
 def line_explained(stage: Stage, shop: Shop, tell: Teller) -> None:
     """The usage line of the rack with the exchanged PDU says why."""
     line = usage_line(stage, shop)
-    told = stage.api.get(f"/v1/invoices/{line['invoice']}/lines/{line['id']}/explanation")
-    tell.step(f"line {line['charge_code']}: {told}")
+    why = stage.api.get(f"/v1/invoices/{line['invoice']}/lines/{line['id']}/explanation")
+    for part in why["parts"]:
+        tell.step(f"{kwh(part['quantity'])} × {part['unit_price']} = {Decimal(part['exact']):,.4f} {why['currency']}")
+    for point in why["usage"]["points"]:
+        first, last = point["first"], point["last"]
+        registers = f"{first['value']} {first['unit']} → {last['value']} {last['unit']}"
+        tell.step(f"{point['path']}: {registers}, {kwh(point['quantity'])}")
+    summed = sum((Decimal(part["exact"]) for part in why["parts"]), Decimal(0))
+    tell.claim(
+        "the tiers add up to the line, to the cent", round_line(summed, why["currency"]).minor == line["amount"], why
+    )
+    tell.claim("it names the swap", len(why["usage"]["swaps"]) == 1, why["usage"]["swaps"])
+    tell.claim("asked again today, it would look the same", why["today"] is None, why["today"])
 
 
 def usage_line(stage: Stage, shop: Shop) -> dict[str, Any]:
     invoice = invoices_of(stage.api, shop.northwind)[-1]
     lines = stage.api.every(f"/v1/invoices/{invoice['id']}/lines")
-    found = next(row for row in lines if row["kind"] == "usage" and row["subscription"] == shop.subscriptions["rack-12"])
+    found = next(
+        row for row in lines if row["kind"] == "usage" and row["subscription"] == shop.subscriptions["rack-12"]
+    )
     return {**found, "invoice": invoice["id"]}
 
 

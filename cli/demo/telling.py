@@ -7,8 +7,10 @@ import time
 from dataclasses import dataclass, field
 from decimal import Decimal
 
+from core.errors import Unavailable
 from core.money import Money
 
+SEEN_MAX = 400
 DIM, BOLD, GREEN, RED, RESET = "\033[2m", "\033[1m", "\033[32m", "\033[31m", "\033[0m"
 
 
@@ -34,7 +36,17 @@ class Teller:
             self.step(f"{self._paint(GREEN, '✓')} {text}")
         else:
             self.failed.append(text)
-            self.step(f"{self._paint(RED, '✗')} {text}   (seen: {seen})")
+            self.step(f"{self._paint(RED, '✗')} {text}   (seen: {str(seen)[:SEEN_MAX]})")
+
+    def must(self, text: str, holds: bool, seen: object = "") -> None:
+        """A claim without which the story cannot go on.
+
+        Raises:
+            Unavailable: it does not hold.
+        """
+        self.claim(text, holds, seen)
+        if not holds:
+            raise Unavailable("story_ended", "The story cannot go on without it.")
 
     def _paint(self, code: str, text: str) -> str:
         return f"{code}{text}{RESET}" if self.colour else text

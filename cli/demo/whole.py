@@ -77,7 +77,7 @@ def _play(stage: Stage, tell: Teller) -> None:
     story.month_billed(stage, shop, tell)
     story.line_explained(stage, shop, tell)
 
-    tell.chapter("Three weeks later: reminded, retried, suspended, paid, resumed")
+    tell.chapter("Unpaid: reminded, retried, suspended, paid, resumed")
     story.dunned(stage, shop, tell)
     story.what_to_open(stage, shop, tell)
 
