@@ -23,6 +23,7 @@ from api.guards import check_guards, guard_for
 from api.http import IdConverter
 from api.limits import Limiter, make_limiter
 from api.openapi import ABOUT
+from api.parsing import BoundedRequest
 from api.problems import TooMany
 from api.schemas import Problem
 from api.schemas.values import type_id_example, type_id_pattern
@@ -64,6 +65,7 @@ class Door(Flask):
     """One request, one transaction: kept after an answer below 400, undone after anything else."""
 
     json_provider_class = Json
+    request_class = BoundedRequest
 
     def dispatch_request(self) -> ResponseReturnValue:
         try:

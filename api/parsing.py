@@ -22,6 +22,21 @@ _CHUNK_BYTES = 64 * 1024
 _UNKNOWN: dict[str, str | None] = {"json": None, "query": ma.RAISE}
 
 
+class BoundedRequest(Request):
+    """A request whose body is read whole or refused.
+
+    Of a chunked body, which does not say how long it is, werkzeug would give the part within the limit as if it were
+    all: half of a list of readings would be taken for the whole.
+    """
+
+    def get_data(self, *args: Any, **kwargs: Any) -> Any:
+        data = super().get_data(*args, **kwargs)
+        limit = self.max_content_length
+        if self.content_length is None and limit is not None and len(data) >= limit:
+            raise TooLarge("body_too_large", f"The body is larger than {limit} bytes.")
+        return data
+
+
 class Parser(FlaskParser):
     """webargs, strict: unknown members and parameters are refused, bodies are JSON in UTF-8."""
 

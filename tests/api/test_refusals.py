@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from io import BytesIO
 from typing import Any
 
 import pytest
@@ -67,6 +68,18 @@ def test_another_content_type_is_refused(client: Caller) -> None:
 def test_a_body_over_the_limit_is_refused(client: Caller, house: House) -> None:
     body = b'{"name": "' + b"x" * house.settings.body_limit_bytes + b'"}'
     refusal(client.post("/v1/accounts", data=body, content_type="application/json"), 413, "body_too_large")
+
+
+def test_a_body_of_unsaid_length_over_the_limit_is_refused_and_not_cut(client: Caller, house: House) -> None:
+    head = b'{"name": "Contoso", "currency": "EUR", "country": "NL"}'
+    body = BytesIO(head + b" " * house.settings.body_limit_bytes)
+    answer = client.post(
+        "/v1/accounts",
+        input_stream=body,
+        content_type="application/json",
+        environ_overrides={"wsgi.input_terminated": True},
+    )
+    refusal(answer, 413, "body_too_large")
 
 
 def test_every_wrong_member_is_named(client: Caller) -> None:
