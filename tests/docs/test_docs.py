@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from events.catalogue import catalogue
 from runtime.settings import PREFIX, Settings
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -28,6 +29,11 @@ def settings_table() -> str:
 
 def test_the_settings_page_is_the_table_of_settings() -> None:
     assert settings_table() in SETTINGS_PAGE.read_text(), f"put this into docs/settings.md:\n{settings_table()}"
+
+
+def test_the_events_page_has_the_catalogue() -> None:
+    rows = [f"| `{e.type}` | {e.kind.replace('_', ' ')} | {e.meaning} |" for e in catalogue().values()]
+    assert "\n".join(rows) in (ROOT / "docs/events.md").read_text(), "put this into docs/events.md:\n" + "\n".join(rows)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda p: str(p.relative_to(ROOT)))
