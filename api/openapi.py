@@ -31,7 +31,10 @@ _PATH_PARAMETER = re.compile(r"<(?:[^:<>]+:)?([^<>]+)>")
 ALWAYS = {
     429: {"rate_limited": "More requests than allowed in a minute; see Retry-After."},
     500: {"internal_error": "A fault of ours, logged under the request id."},
-    503: {"busy": "Another request works on the same thing, or a part of ours does not answer. Try again."},
+    503: {
+        "busy": "Another request works on the same thing. Try again.",
+        "database_unavailable": "The database does not answer. Try again.",
+    },
 }
 GUARDED = {
     401: {

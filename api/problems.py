@@ -7,7 +7,8 @@ from typing import Any
 
 import structlog
 from flask import Flask, Response, g, json, request
-from sqlalchemy.exc import DataError, DBAPIError, IntegrityError
+from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from werkzeug.exceptions import HTTPException
 
 from core.errors import Conflict, FieldError, Invalid, Refused, Unavailable
@@ -27,6 +28,7 @@ _HTTP = {
     415: ("content_type_unsupported", "Send application/json."),
     431: ("headers_too_large", "The headers are too large."),
 }
+_AWAY = {"08", "57", "53"}  # connection exceptions, the operator's intervention, too few resources
 _CONTENTION = {"40001", "40P01", "55P03", "57014"}  # serialization, deadlock, lock timeout, statement timeout
 
 
@@ -104,6 +106,9 @@ def from_database(error: DBAPIError) -> Refused | None:
     state = getattr(error.orig, "sqlstate", None)
     if state in _CONTENTION:
         return Unavailable("busy", "Another request works on the same thing. Try again.")
+    if isinstance(error, OperationalError) and (state is None or state[:2] in _AWAY):
+        log.error("database_away", error=type(error.orig).__name__, sqlstate=state)
+        return Unavailable("database_unavailable", "The database does not answer. Try again.")
     if isinstance(error, IntegrityError) and state == "23505":
         constraint = getattr(getattr(error.orig, "diag", None), "constraint_name", None) or ""
         if constraint.endswith("_external_id"):
@@ -133,6 +138,11 @@ def _database_error(error: DBAPIError) -> Response:
     return _fault(error) if refused is None else from_refused(refused)
 
 
+def _pool_timeout(error: PoolTimeout) -> Response:
+    log.warning("connections_exhausted")
+    return from_refused(Unavailable("busy", "Too many requests are under way. Try again."))
+
+
 def _fault(error: Exception) -> Response:
     log.error("request_failed", method=request.method, path=request.path, exc_info=error)
     detail = "Something went wrong on our side. Quote the request id when you ask us."
@@ -144,4 +154,5 @@ def install(app: Flask) -> None:
     app.register_error_handler(Refused, from_refused)
     app.register_error_handler(HTTPException, _http_exception)
     app.register_error_handler(DBAPIError, _database_error)
+    app.register_error_handler(PoolTimeout, _pool_timeout)
     app.register_error_handler(Exception, _fault)

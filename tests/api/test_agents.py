@@ -217,6 +217,38 @@ def test_a_live_agent_hears_the_systems_time_and_its_own_difference(
     beat(agent, at="8999-01-01T00:00:00Z")
 
 
+def test_an_agent_reports_points_of_its_own_site_and_nothing_else(
+    client: Caller, site: str, open_unit: Open, enrol: Enrol
+) -> None:
+    """Both sites have the path; only one is the agent's. By id it cannot reach the other either."""
+    ids = {}
+    with open_unit() as ctx:
+        make_site(ctx, "fra-1")
+        for code, site_id in ctx.session.execute(select(Site.code, Site.id)).all():
+            for path in ("rack-1/pdu", f"only-{code}"):
+                row = Point(
+                    provider_id=ctx.provider.id, id=new_id(), site_id=site_id, path=path, kind="pdu", created_at=ctx.now
+                )
+                ctx.session.add(row)
+                ids[code, path] = encode("point", row.id)
+    agent = enrol(client.made("/v1/agents", {"name": "a", "site": site})["enrolment_token"])
+    references = ["rack-1/pdu", "only-ams-1", "only-fra-1", ids["fra-1", "rack-1/pdu"], ids["ams-1", "only-ams-1"]]
+    reading = {"register": "active_energy", "unit": "kWh", "value": "5"}
+    sent = [{**reading, "point": point, "at": f"2026-01-14T0{n}:00:00Z"} for n, point in enumerate(references)]
+    answer = agent.made("/v1/usage/readings", {"readings": sent})
+    assert (answer["accepted"], [(r["index"], r["code"]) for r in answer["rejected"]]) == (
+        3,
+        [(2, "point_unknown"), (3, "point_unknown")],
+    )
+    with open_unit() as ctx:
+        known = ctx.session.scalars(
+            text("SELECT s.code FROM register r JOIN point p ON p.id = r.point_id JOIN site s ON s.id = p.site_id")
+        )
+        assert set(known) == {"ams-1"}
+    events = agent.post("/v1/usage/events", {"events": []})
+    assert (events.status_code, events.json["code"]) == (403, "readings_only")
+
+
 def test_a_revoked_agent_is_refused(app: Flask, client: Caller, made: dict[str, Any], enrol: Enrol) -> None:
     agent = enrol(made["enrolment_token"])
     assert client.delete(f"/v1/agents/{made['id']}").json["revoked_at"] is not None
@@ -309,7 +341,7 @@ def test_a_clock_waits_for_agents_that_are_heard_of(made: dict[str, Any], enrol:
     assert lagging(open_unit, 0) == []
     assert lagging(open_unit, 1) == ["collector"]
     with open_unit() as ctx:
-        ctx.session.execute(update(Agent).values(last_seen_at=datetime.now(UTC) - timedelta(seconds=16)))
+        ctx.session.execute(update(Agent).values(last_seen_at=datetime.now(UTC) - timedelta(seconds=61)))
     assert lagging(open_unit, 1) == []
 
 

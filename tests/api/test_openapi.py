@@ -71,6 +71,43 @@ def test_every_post_takes_an_idempotency_key(spec: dict[str, Any]) -> None:
             assert {"$ref": "#/components/parameters/IdempotencyKey"} in operation["parameters"], path
 
 
+def _resolved(spec: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any]:
+    while "$ref" in schema:
+        schema = spec["components"]["schemas"][schema["$ref"].rpartition("/")[2]]
+    return schema
+
+
+def _lists(spec: dict[str, Any]) -> list[tuple[str, dict[str, Any], dict[str, Any]]]:
+    """Every list: its path, its operation, the schema of one item."""
+    found = []
+    for path, method, operation in _operations(spec):
+        schema = operation["responses"].get("200", {}).get("content", {}).get("application/json", {}).get("schema")
+        members = _resolved(spec, schema or {}).get("properties", {})
+        if method == "get" and members.keys() == {"data", "next_cursor"}:
+            found.append((path, operation, _resolved(spec, members["data"]["items"])))
+    return found
+
+
+def test_every_list_is_read_by_key_and_what_has_an_external_id_is_found_by_it(spec: dict[str, Any]) -> None:
+    lists = _lists(spec)
+    assert len(lists) > 15
+    for path, operation, item in lists:
+        names = {parameter.get("name") for parameter in operation["parameters"]}
+        assert {"limit", "cursor"} <= names, path
+        if "external_id" in item["properties"] and "{" not in path:
+            assert "external_id" in names, path
+
+
+def test_whatever_shows_an_external_id_takes_one(spec: dict[str, Any]) -> None:
+    lacking = []
+    for path, _, item in _lists(spec):
+        body = spec["paths"][path].get("post", {}).get("requestBody", {}).get("content", {}).get("application/json")
+        if body and "external_id" in item["properties"]:
+            members = _resolved(spec, body["schema"])["properties"]
+            lacking += [f"{path} {name}" for name in ("external_id", "metadata") if name not in members]
+    assert not lacking
+
+
 def test_operation_names_are_unique(spec: dict[str, Any]) -> None:
     names = [operation["operationId"] for _, _, operation in _operations(spec)]
     assert len(names) == len(set(names))

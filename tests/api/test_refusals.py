@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from io import BytesIO
 from typing import Any
 
@@ -12,7 +13,7 @@ from werkzeug.test import TestResponse
 from api.app import create_app
 from api.guards import public
 from core.ids import encode, new_id
-from runtime.house import House
+from runtime.house import House, make_engine
 from tests.api.conftest import Caller, NewCaller
 
 
@@ -170,6 +171,14 @@ def broken_app(house: House) -> Flask:
 
     app.add_url_rule("/v1/fault", view_func=fault)
     return app
+
+
+def test_a_database_that_is_away_is_said_to_be_away(house: House) -> None:
+    nowhere = replace(house, engine=make_engine("postgresql://nobody@127.0.0.1:9/none", 1))
+    answer = Caller(create_app(nowhere).test_client(), "bb_test_any").get("/v1/accounts")
+    refusal(answer, 503, "database_unavailable")
+    assert answer.headers["Retry-After"]
+    assert "127.0.0.1" not in answer.get_data(as_text=True)
 
 
 def test_a_fault_of_ours_shows_nothing_of_us(broken_app: Flask) -> None:
