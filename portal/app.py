@@ -12,7 +12,7 @@ from werkzeug.routing import BaseConverter, ValidationError
 
 from core.errors import Invalid, Refused
 from core.ids import decode, encode
-from portal import guards, present, visits
+from portal import assets, guards, present, visits
 from portal.views import brand, invoices, overview, sign_in
 
 log = logging.getLogger(__name__)
@@ -46,7 +46,8 @@ class IdConverter(BaseConverter):
 
 def create() -> Flask:
     """The portal as a WSGI application, to be mounted at `/portal`."""
-    app = Flask("portal", root_path=str(present.HERE))
+    app = Flask("portal", root_path=str(present.HERE), static_folder=None)
+    app.add_url_rule("/static/<path:filename>", "static", assets.static)
     app.url_map.converters["id"] = IdConverter
     app.config["MAX_CONTENT_LENGTH"] = 64 * 1024
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True

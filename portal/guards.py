@@ -61,10 +61,7 @@ def after(response: Response) -> Response:
     response.headers["X-Request-Id"] = g.get("request_id", "")
     for name, value in HEADERS.items():
         response.headers.setdefault(name, value)
-    if request.endpoint == "static":
-        response.headers["Cache-Control"] = "public, max-age=31536000, immutable"
-    else:
-        response.headers.setdefault("Cache-Control", "no-store")
+    response.headers.setdefault("Cache-Control", "no-store")
     if g.get("form_secret"):
         visits.set_cookie(response, visits.FORM_COOKIE, g.form_secret, path=request.script_root or "/")
     return response

@@ -279,3 +279,15 @@ def test_our_own_fault_is_a_page_with_a_reference_and_no_trace(
     assert "a detail of ours" not in answer.text
     assert answer.headers["x-request-id"] in answer.text
     assert "a detail of ours" in caplog.text
+
+
+def test_static_files_are_kept_forever_and_sent_packed(ada: Browser) -> None:
+    address = re.search(r'href="([^"]+tabler\.min\.css\?v=\w+)"', ada.get().text)
+    assert address is not None
+    packed = ada.http.get(address[1], headers={"Accept-Encoding": "gzip"})
+    plain = ada.http.get(address[1], headers={"Accept-Encoding": "identity"})
+    assert packed.headers["content-encoding"] == "gzip"
+    assert int(packed.headers["content-length"]) < 100_000 < int(plain.headers["content-length"])
+    assert packed.content == plain.content
+    assert "immutable" in packed.headers["cache-control"]
+    assert ada.http.get("/portal/static/%2e%2e/app.py").status_code == 404
