@@ -7,15 +7,21 @@ import os
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from time import monotonic
+from typing import Any
 
-from sqlalchemy import Engine, create_engine
+import psycopg
+from sqlalchemy import Engine, create_engine, event
 from sqlalchemy.engine import make_url
+from sqlalchemy.exc import DisconnectionError
 
 from core.errors import Misconfigured
 from runtime import settings as configuration
 from runtime.settings import Settings
 from services.cipher import Cipher
 from services.context import Kit
+
+IDLE_S = 1.0
 
 
 @dataclass(frozen=True)
@@ -71,13 +77,30 @@ def sandbox_gateway_url(settings: Settings) -> str | None:
 
 def make_engine(url: str, pool: int) -> Engine:
     """An engine without session state, so that transaction pooling in front of the database works."""
-    return create_engine(
+    engine = create_engine(
         make_url(url).set(drivername="postgresql+psycopg"),
         pool_size=pool,
         max_overflow=4,
-        pool_pre_ping=True,
         connect_args={"connect_timeout": 5, "application_name": "busbar"},
     )
+    event.listen(engine, "checkout", _check_if_idle)
+    event.listen(engine, "checkin", _note_use)
+    return engine
+
+
+def _check_if_idle(connection: Any, record: Any, proxy: Any) -> None:
+    """Look whether a connection that was idle is still there; asking a busy one each time would double its work."""
+    if monotonic() - record.info.get("used", 0.0) < IDLE_S:
+        return
+    try:
+        connection.execute("")
+        connection.rollback()
+    except psycopg.Error as error:
+        raise DisconnectionError from error
+
+
+def _note_use(connection: Any, record: Any) -> None:
+    record.info["used"] = monotonic()
 
 
 def make_kit(settings: Settings) -> Kit:

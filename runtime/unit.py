@@ -6,9 +6,11 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import text
+import psycopg
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
 from core.errors import NotFound
@@ -19,15 +21,15 @@ from services.context import Context, Provider, ProviderSettings, Waker
 log = logging.getLogger(__name__)
 
 # Everything is local to the transaction, so a pooled connection carries nothing to the next.
-ENTER = text(
-    "SELECT set_config('role', :role, true), set_config('busbar.provider', :provider, true),"
-    " set_config('busbar.actor', :actor, true), set_config('busbar.request', :request, true),"
-    " set_config('lock_timeout', '10s', true), set_config('statement_timeout', :timeout, true)"
+ENTER = (
+    "SELECT set_config('role', %(role)s, true), set_config('busbar.provider', %(provider)s, true),"
+    " set_config('busbar.actor', %(actor)s, true), set_config('busbar.request', %(request)s, true),"
+    " set_config('lock_timeout', '10s', true), set_config('statement_timeout', %(timeout)s, true)"
 )
-LOAD = text(
+LOAD = (
     "SELECT p.id, p.name, p.sandbox, p.country, p.time_zone, p.currency, p.settings, c.now,"
     " set_config('busbar.now', coalesce(c.now, clock_timestamp())::text, true)"
-    " FROM provider p LEFT JOIN test_clock c ON c.provider_id = p.id WHERE p.id = :provider"
+    " FROM provider p LEFT JOIN test_clock c ON c.provider_id = p.id WHERE p.id = %(provider)s::uuid"
 )
 TIMEOUT = "60s"
 TIMEOUT_BULK = "900s"
@@ -88,24 +90,34 @@ def _enter(
     request_id: str | None,
     bulk: bool,
 ) -> Context:
-    session.execute(
-        ENTER,
-        {
-            "role": "busbar_app",
-            "provider": str(provider_id),
-            "actor": actor,
-            "request": request_id or "",
-            "timeout": TIMEOUT_BULK if bulk else TIMEOUT,
-        },
-    )
-    row = session.execute(LOAD, {"provider": provider_id}).one_or_none()
+    parameters = {
+        "role": "busbar_app",
+        "provider": str(provider_id),
+        "actor": actor,
+        "request": request_id or "",
+        "timeout": TIMEOUT_BULK if bulk else TIMEOUT,
+    }
+    row = _load(session, parameters)
     if row is None:
         raise NotFound("provider", provider_id)
-    provider = Provider(
-        row.id, row.name, row.sandbox, row.country, row.time_zone, row.currency, ProviderSettings.read(row.settings)
-    )
-    now = row.now if row.sandbox else system_now()
+    found, name, sandbox, country, time_zone, currency, settings, clock, _ = row
+    provider = Provider(found, name, sandbox, country, time_zone, currency, ProviderSettings.read(settings))
+    now = clock if sandbox else system_now()
     return Context(session, provider, actor, scope, now, home.kit, request_id)
+
+
+def _load(session: Session, parameters: dict[str, str]) -> tuple[Any, ...] | None:
+    """Begin, enter and load the provider in one round trip: every request pays for it."""
+    driver: Any = session.connection().connection.driver_connection
+    try:
+        with driver.pipeline():
+            driver.execute(ENTER, parameters, prepare=True)
+            loaded = driver.execute(LOAD, parameters, prepare=True)
+        row: tuple[Any, ...] | None = loaded.fetchone()
+    except psycopg.OperationalError as error:
+        session.invalidate()  # the pool must not keep a connection that is gone
+        raise OperationalError(LOAD, {}, error) from error
+    return row
 
 
 def _send(ctx: Context) -> None:
@@ -132,7 +144,7 @@ def founding(provider_id: UUID, *, actor: str, within: House | None = None) -> I
             "request": "",
             "timeout": TIMEOUT,
         }
-        session.execute(ENTER, parameters)
+        session.connection().exec_driver_sql(ENTER, parameters)
         yield session
 
 
@@ -142,5 +154,5 @@ def dispatch(*, within: House | None = None) -> Iterator[Session]:
     home = within or house()
     with Session(home.engine, expire_on_commit=False) as session, session.begin():
         parameters = {"role": "busbar_dispatch", "provider": "", "actor": "dispatch", "request": "", "timeout": TIMEOUT}
-        session.execute(ENTER, parameters)
+        session.connection().exec_driver_sql(ENTER, parameters)
         yield session

@@ -142,7 +142,7 @@ def feeds(session: Session, provider_id: UUID, requests: Sequence[SlotRequest]) 
     """The registers that count for each request, by the points assigned to its item."""
     items = list({r.item_id for r in requests})
     parameters = {"meters": list({r.meter_id for r in requests}), "provider": provider_id}
-    named: dict[Any, Any] = dict(run(session, METERS, parameters))
+    named: dict[Any, Any] = dict(run(session, METERS, parameters).all())
     rows: dict[UUID, list[Sequence[Any]]] = defaultdict(list)
     for item, *row in run(session, FEEDS, {"items": items, "provider": provider_id}):
         rows[item].append(row)

@@ -10,10 +10,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 from itertools import islice
-from typing import Any, LiteralString, TypeVar
+from typing import Any, TypeVar
 
-from psycopg import Cursor
-from psycopg.rows import TupleRow
+from sqlalchemy import CursorResult
 from sqlalchemy.orm import Session
 
 T = TypeVar("T")
@@ -22,13 +21,10 @@ EVER = datetime(1, 1, 1, tzinfo=UTC)
 CHUNK = 20_000
 
 
-def run(session: Session, statement: LiteralString, parameters: dict[str, Any]) -> Cursor[TupleRow]:
+def run(session: Session, statement: str, parameters: dict[str, Any]) -> CursorResult[*tuple[Any, ...]]:
     """Execute in the session's transaction, after what the session has not yet written."""
     session.flush()
-    connection: Any = session.connection().connection.driver_connection
-    cursor: Cursor[TupleRow] = connection.cursor()
-    cursor.execute(statement, parameters, prepare=True)
-    return cursor
+    return session.connection().exec_driver_sql(statement, parameters)
 
 
 def chunks(rows: Iterable[T], size: int = CHUNK) -> Iterator[list[T]]:
