@@ -22,7 +22,7 @@ def seller(client: Caller) -> Caller:
     return client
 
 
-def test_a_plan_comes_back_as_it_was_made_with_the_usual_terms_filled_in(seller: Caller):
+def test_a_plan_comes_back_as_it_was_made_with_the_usual_terms_filled_in(seller: Caller) -> None:
     made = make_plan(seller, RACK, ENERGY, SETUP)
     assert made["version"]["number"] == 1
     rack, energy, setup = made["version"]["prices"]
@@ -34,7 +34,7 @@ def test_a_plan_comes_back_as_it_was_made_with_the_usual_terms_filled_in(seller:
     assert seller.get("/v1/plans").json["data"] == [made]
 
 
-def test_a_further_version_leaves_the_first_as_it_is(seller: Caller):
+def test_a_further_version_leaves_the_first_as_it_is(seller: Caller) -> None:
     plan = make_plan(seller, RACK)
     second = seller.made(
         f"/v1/plans/{plan['id']}/versions",
@@ -69,13 +69,15 @@ def test_a_further_version_leaves_the_first_as_it_is(seller: Caller):
         ([{**RACK, "product": "prod_01h455vb4pex5vsknk084sn02q"}], "/0/product", "product_unknown"),
     ],
 )
-def test_a_broken_price_list_is_refused_where_it_is_broken(seller: Caller, prices: Any, pointer: str, code: str):
+def test_a_broken_price_list_is_refused_where_it_is_broken(
+    seller: Caller, prices: Any, pointer: str, code: str
+) -> None:
     body = {"code": "colo", "name": "Colo", "version": {"prices": prices}}
     assert (f"/version/prices{pointer}", code) in wrong(seller.post("/v1/plans", body))
     assert seller.get("/v1/plans").json["data"] == []
 
 
-def test_everything_wrong_with_a_plan_is_told_at_once(seller: Caller):
+def test_everything_wrong_with_a_plan_is_told_at_once(seller: Caller) -> None:
     broken = {"model": "graduated", "tiers": [{"up_to": None, "unit_price": 1}, {"up_to": None}]}
     body = {"code": "no spaces", "version": {"prices": [plan_price("rack", price=broken), {**ENERGY, "meter": None}]}}
     assert set(wrong(seller.post("/v1/plans", body))) == {
@@ -88,17 +90,17 @@ def test_everything_wrong_with_a_plan_is_told_at_once(seller: Caller):
 
 
 @pytest.mark.parametrize("body", [[], None, "plan", {"version": []}, {"version": {"prices": [[]]}}, {"version": None}])
-def test_what_is_no_plan_is_refused_and_never_a_fault_of_ours(seller: Caller, body: Any):
+def test_what_is_no_plan_is_refused_and_never_a_fault_of_ours(seller: Caller, body: Any) -> None:
     assert seller.post("/v1/plans", body).status_code in (400, 422)
 
 
-def test_a_code_is_taken_once_per_provider(seller: Caller, stranger: Caller):
+def test_a_code_is_taken_once_per_provider(seller: Caller, stranger: Caller) -> None:
     again = seller.post("/v1/products", {"code": "colocation", "name": "Again"})
     assert (again.status_code, again.json["code"]) == (409, "code_taken")
     make_catalog(stranger)
 
 
-def test_another_provider_s_plan_does_not_exist(seller: Caller, stranger: Caller):
+def test_another_provider_s_plan_does_not_exist(seller: Caller, stranger: Caller) -> None:
     plan = make_plan(seller, RACK)
     assert stranger.get(f"/v1/plans/{plan['id']}").json["code"] == "plan_not_found"
     assert stranger.post(f"/v1/plans/{plan['id']}/versions", {"prices": [RACK]}).status_code in (404, 422)
@@ -108,12 +110,12 @@ def test_another_provider_s_plan_does_not_exist(seller: Caller, stranger: Caller
     assert wrong(stranger.post("/v1/plans", borrowed)) == [("/version/prices/0/product", "product_unknown")]
 
 
-def test_a_meter_counts_in_a_way_that_is_known(client: Caller):
+def test_a_meter_counts_in_a_way_that_is_known(client: Caller) -> None:
     body = {"code": "m", "name": "m", "unit": "kWh", "aggregation": "mode"}
     assert wrong(client.post("/v1/meters", body)) == [("/aggregation", "aggregation_unknown")]
 
 
-def test_a_product_is_renamed_but_not_over_somebody_else_s_change(seller: Caller):
+def test_a_product_is_renamed_but_not_over_somebody_else_s_change(seller: Caller) -> None:
     product = seller.get("/v1/products").json["data"][0]
     path = f"/v1/products/{product['id']}"
     etag = seller.get(path).headers["ETag"]
@@ -122,7 +124,7 @@ def test_a_product_is_renamed_but_not_over_somebody_else_s_change(seller: Caller
     assert wrong(seller.patch(path, {"code": "other"})) == [("/code", "member_unknown")]
 
 
-def test_things_are_found_by_external_id(client: Caller):
+def test_things_are_found_by_external_id(client: Caller) -> None:
     made = client.made("/v1/products", {"code": "a", "name": "A", "external_id": "sku-1"})
     client.made("/v1/products", {"code": "b", "name": "B"})
     assert client.get("/v1/products?external_id=sku-1").json["data"] == [made]
@@ -130,7 +132,7 @@ def test_things_are_found_by_external_id(client: Caller):
     assert (taken.status_code, taken.json["code"]) == (409, "external_id_taken")
 
 
-def test_a_key_without_the_scope_may_not_sell(new_caller: Any):
+def test_a_key_without_the_scope_may_not_sell(new_caller: Any) -> None:
     reader = new_caller(scopes=["catalog:read"])
     assert reader.post("/v1/products", {"code": "a", "name": "A"}).status_code == 403
     assert reader.get("/v1/products").status_code == 200

@@ -15,7 +15,7 @@ def ask(client: Caller, *lines: Any, currency: Any = "EUR") -> Any:
     return client.post("/v1/estimates", {"currency": currency, "lines": list(lines)})
 
 
-def test_the_contract_s_example_holds_to_the_letter(client: Caller):
+def test_the_contract_s_example_holds_to_the_letter(client: Caller) -> None:
     answer = ask(client, {"price": TIERED, "quantity": "15"})
     assert answer.status_code == 200
     assert answer.json == {
@@ -34,7 +34,7 @@ def test_the_contract_s_example_holds_to_the_letter(client: Caller):
     }
 
 
-def test_a_part_of_a_span_is_charged_by_local_days(client: Caller):
+def test_a_part_of_a_span_is_charged_by_local_days(client: Caller) -> None:
     proration = {
         "method": "day",
         "time_zone": "Europe/Amsterdam",
@@ -49,7 +49,7 @@ def test_a_part_of_a_span_is_charged_by_local_days(client: Caller):
     }
 
 
-def test_events_are_summed_first(client: Caller):
+def test_events_are_summed_first(client: Caller) -> None:
     events = [{"at": f"2026-03-01T0{i}:05:00Z", "quantity": "3.5", "properties": {"region": "ams"}} for i in range(4)]
     answer = ask(client, {"price": TIERED, "events": events, "meter": {"aggregation": "sum"}})
     assert (answer.json["lines"][0]["quantity"], answer.json["subtotal_amount"]) == ("14", 1200)
@@ -65,24 +65,24 @@ def test_events_are_summed_first(client: Caller):
         ({"price": {"model": "flat", "amount_price": "1.50", "x": 1}}, "/price/x", "member_unknown"),
     ],
 )
-def test_a_wrong_line_is_refused_by_pointer(client: Caller, line: Any, pointer: str, code: str):
+def test_a_wrong_line_is_refused_by_pointer(client: Caller, line: Any, pointer: str, code: str) -> None:
     answer = ask(client, {"price": TIERED, "quantity": "1"}, line)
     assert answer.status_code == 422
     assert [(e["pointer"], e["code"]) for e in answer.json["errors"]] == [(f"/lines/1{pointer}", code)]
 
 
 @pytest.mark.parametrize("currency", ["euro", "XYZ", 7, None])
-def test_a_wrong_currency_is_refused(client: Caller, currency: Any):
+def test_a_wrong_currency_is_refused(client: Caller, currency: Any) -> None:
     answer = ask(client, {"price": TIERED, "quantity": "1"}, currency=currency)
     assert answer.status_code == 422
     assert answer.json["errors"][0]["pointer"] == "/currency"
 
 
-def test_amounts_too_large_for_any_ledger_are_refused(client: Caller):
+def test_amounts_too_large_for_any_ledger_are_refused(client: Caller) -> None:
     dear = {"price": {"model": "flat", "amount_price": "90000000000000000"}}
     assert ask(client, dear).status_code == 200
     assert ask(client, dear, dear).json["code"] == "amount_out_of_range"
 
 
-def test_a_stranger_may_not_ask(nobody: Caller):
+def test_a_stranger_may_not_ask(nobody: Caller) -> None:
     assert ask(nobody, {"price": TIERED, "quantity": "1"}).status_code == 401

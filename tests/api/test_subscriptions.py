@@ -70,7 +70,7 @@ def at_time(open_unit: Open) -> Callable[..., None]:
     return go
 
 
-def test_an_order_for_today_is_active_at_once_and_asks_for_provisioning(shop: Caller):
+def test_an_order_for_today_is_active_at_once_and_asks_for_provisioning(shop: Caller) -> None:
     made = shop.made("/v1/subscriptions", order(quantities={"rack": "3"}, purchase_order="PO-1"))
     assert (made["status"], made["started_at"], made["time_zone"]) == ("active", NOW, "Europe/Amsterdam")
     assert made["quantities"] == {"rack": "3", "setup": "1"}
@@ -80,7 +80,7 @@ def test_an_order_for_today_is_active_at_once_and_asks_for_provisioning(shop: Ca
     assert events(shop, made) == ["created", "activated", "provision_requested"]
 
 
-def test_an_order_that_waits_for_provisioning_starts_with_the_answer(shop: Caller):
+def test_an_order_that_waits_for_provisioning_starts_with_the_answer(shop: Caller) -> None:
     made = shop.made("/v1/subscriptions", order(start={"on": "provisioned"}))
     assert (made["status"], made["started_at"], made["start"]) == ("pending", None, {"on": "provisioned"})
     asked = made["provisioning"]["request"]
@@ -94,7 +94,7 @@ def test_an_order_that_waits_for_provisioning_starts_with_the_answer(shop: Calle
     assert refused(shop.post(path, {"request": asked, "status": "provisioned"})) == (409, "request_not_open")
 
 
-def test_an_answer_says_when_but_neither_later_than_now_nor_before_the_order(shop: Caller, at_time: Any):
+def test_an_answer_says_when_but_neither_later_than_now_nor_before_the_order(shop: Caller, at_time: Any) -> None:
     made = shop.made("/v1/subscriptions", order(start={"on": "provisioned"}))
     path = f"/v1/subscriptions/{made['id']}/provisioning"
     at_time("2026-01-20T12:00:00Z")
@@ -107,7 +107,7 @@ def test_an_answer_says_when_but_neither_later_than_now_nor_before_the_order(sho
     )
 
 
-def test_a_failed_answer_is_kept_and_the_request_stays_open(shop: Caller):
+def test_a_failed_answer_is_kept_and_the_request_stays_open(shop: Caller) -> None:
     made = shop.made("/v1/subscriptions", order(start={"on": "provisioned"}))
     path = f"/v1/subscriptions/{made['id']}/provisioning"
     failed = shop.made(path, {"status": "failed", "detail": "no power"})
@@ -115,7 +115,7 @@ def test_a_failed_answer_is_kept_and_the_request_stays_open(shop: Caller):
     assert shop.made(path, {"status": "provisioned"})["status"] == "active"
 
 
-def test_an_answer_to_a_superseded_request_is_stored_and_changes_nothing(shop: Caller):
+def test_an_answer_to_a_superseded_request_is_stored_and_changes_nothing(shop: Caller) -> None:
     made = shop.made("/v1/subscriptions", order(start={"on": "provisioned"}))
     first = made["provisioning"]["request"]
     shop.made(f"/v1/subscriptions/{made['id']}/changes", {"effective": "now", "cancel": True})
@@ -135,7 +135,7 @@ def test_an_answer_to_a_superseded_request_is_stored_and_changes_nothing(shop: C
         ({"status": "provisioned", "request": encode("event", new_id())}, "/request", "request_unknown"),
     ],
 )
-def test_a_wrong_answer_is_refused(shop: Caller, answer: Any, pointer: str, code: str):
+def test_a_wrong_answer_is_refused(shop: Caller, answer: Any, pointer: str, code: str) -> None:
     made = shop.made("/v1/subscriptions", order())
     assert wrong(shop.post(f"/v1/subscriptions/{made['id']}/provisioning", answer)) == [(pointer, code)]
 
@@ -161,18 +161,18 @@ def test_a_wrong_answer_is_refused(shop: Caller, answer: Any, pointer: str, code
         ({"coupon": "SPRING"}, "/coupon", "member_unknown"),
     ],
 )
-def test_a_wrong_order_is_refused_at_its_member(shop: Caller, change: Any, pointer: str, code: str):
+def test_a_wrong_order_is_refused_at_its_member(shop: Caller, change: Any, pointer: str, code: str) -> None:
     assert wrong(shop.post("/v1/subscriptions", order(**change)))[:1] == [(pointer, code)]
     assert wrong(shop.post("/v1/subscriptions/preview", order(**change)))[:1] == [(pointer, code)]
     assert shop.get("/v1/subscriptions").json["data"] == []
 
 
-def test_a_plan_that_is_offered_later_cannot_be_ordered_yet(shop: Caller):
+def test_a_plan_that_is_offered_later_cannot_be_ordered_yet(shop: Caller) -> None:
     make_plan(shop, RACK, code="next", effective_at="2026-02-01T00:00:00Z")
     assert wrong(shop.post("/v1/subscriptions", order(plan="next"))) == [("/plan", "plan_not_offered")]
 
 
-def test_a_future_start_waits_for_its_date(shop: Caller, at_time: Any):
+def test_a_future_start_waits_for_its_date(shop: Caller, at_time: Any) -> None:
     made = shop.made("/v1/subscriptions", order(start={"at": "2026-02-10T09:00:00Z"}))
     assert (made["status"], made["started_at"]) == ("pending", None)
     key = made["id"]
@@ -184,7 +184,7 @@ def test_a_future_start_waits_for_its_date(shop: Caller, at_time: Any):
     assert (started["status"], started["started_at"]) == ("active", "2026-02-10T09:00:00Z")
 
 
-def test_a_preview_shows_every_line_with_its_span(shop: Caller):
+def test_a_preview_shows_every_line_with_its_span(shop: Caller) -> None:
     preview = shop.made(
         "/v1/subscriptions/preview",
         order(start={"at": "2026-01-19T23:00:00Z"}, quantities={"rack": "2"}, as_of="2026-02-28T23:00:00Z"),
@@ -202,12 +202,12 @@ def test_a_preview_shows_every_line_with_its_span(shop: Caller):
     assert shop.get("/v1/subscriptions").json["data"] == []
 
 
-def test_a_preview_does_not_look_for_ever(shop: Caller):
+def test_a_preview_does_not_look_for_ever(shop: Caller) -> None:
     far = order(as_of="2031-02-01T00:00:00Z")
     assert wrong(shop.post("/v1/subscriptions/preview", far)) == [("/as_of", "as_of_out_of_range")]
 
 
-def test_more_racks_from_now_on_are_previewed_and_asked_for(shop: Caller):
+def test_more_racks_from_now_on_are_previewed_and_asked_for(shop: Caller) -> None:
     made = shop.made("/v1/subscriptions", order(quantities={"rack": "1"}))
     change = {"effective": "now", "quantities": {"rack": "4"}}
     preview = shop.made(f"/v1/subscriptions/{made['id']}/preview-change", change)
@@ -219,7 +219,7 @@ def test_more_racks_from_now_on_are_previewed_and_asked_for(shop: Caller):
     assert events(shop, made)[-2:] == ["changed", "change_requested"]
 
 
-def test_a_subscription_moves_to_another_plan_that_has_its_currency(shop: Caller):
+def test_a_subscription_moves_to_another_plan_that_has_its_currency(shop: Caller) -> None:
     made = shop.made("/v1/subscriptions", order(quantities={"rack": "3"}))
     dollars = {**RACK, "currencies": {"USD": RACK["currencies"]["EUR"]}}
     make_plan(shop, dollars, code="american")
@@ -233,7 +233,7 @@ def test_a_subscription_moves_to_another_plan_that_has_its_currency(shop: Caller
     assert (moved["plan"], moved["quantities"]) == (other["id"], {"rack": "3", "hands": "2"})
 
 
-def test_a_cancellation_at_the_period_s_end_is_scheduled_listed_and_withdrawn(shop: Caller):
+def test_a_cancellation_at_the_period_s_end_is_scheduled_listed_and_withdrawn(shop: Caller) -> None:
     made = shop.made("/v1/subscriptions", order())
     path = f"/v1/subscriptions/{made['id']}/changes"
     change = shop.made(path, {"effective": "period_end", "cancel": True})
@@ -245,7 +245,7 @@ def test_a_cancellation_at_the_period_s_end_is_scheduled_listed_and_withdrawn(sh
     assert refused(shop.delete(f"{path}/{change['id']}")) == (409, "change_not_scheduled")
 
 
-def test_a_scheduled_end_ends_at_its_instant_and_asks_for_the_taking_down(shop: Caller, at_time: Any):
+def test_a_scheduled_end_ends_at_its_instant_and_asks_for_the_taking_down(shop: Caller, at_time: Any) -> None:
     made = shop.made("/v1/subscriptions", order())
     path = f"/v1/subscriptions/{made['id']}/changes"
     change = shop.made(path, {"effective": {"at": "2026-01-20T10:00:00Z"}, "cancel": True})
@@ -274,13 +274,13 @@ def test_a_scheduled_end_ends_at_its_instant_and_asks_for_the_taking_down(shop: 
         ({"effective": "now", "plan": "colo", "cancel": True}, "", "change_expected"),
     ],
 )
-def test_a_wrong_change_is_refused(shop: Caller, change: Any, pointer: str, code: str):
+def test_a_wrong_change_is_refused(shop: Caller, change: Any, pointer: str, code: str) -> None:
     made = shop.made("/v1/subscriptions", order())
     for route in ("changes", "preview-change"):
         assert wrong(shop.post(f"/v1/subscriptions/{made['id']}/{route}", change))[:1] == [(pointer, code)]
 
 
-def test_what_has_not_started_has_no_period_but_can_be_changed_or_cancelled(shop: Caller):
+def test_what_has_not_started_has_no_period_but_can_be_changed_or_cancelled(shop: Caller) -> None:
     made = shop.made("/v1/subscriptions", order(start={"on": "provisioned"}))
     path = f"/v1/subscriptions/{made['id']}/changes"
     waits = {"effective": "period_end", "cancel": True}
@@ -292,7 +292,7 @@ def test_what_has_not_started_has_no_period_but_can_be_changed_or_cancelled(shop
     assert shop.get(f"/v1/subscriptions/{made['id']}").json["status"] == "cancelled"
 
 
-def test_a_customer_s_key_sees_its_own_subscriptions_only(shop: Caller, new_caller: NewCaller):
+def test_a_customer_s_key_sees_its_own_subscriptions_only(shop: Caller, new_caller: NewCaller) -> None:
     mine = shop.made("/v1/subscriptions", order())
     other = shop.made("/v1/accounts", {"name": "Fabrikam", "currency": "EUR", "country": "NL"})
     theirs = shop.made("/v1/subscriptions", order(account=other["id"]))
@@ -304,7 +304,7 @@ def test_a_customer_s_key_sees_its_own_subscriptions_only(shop: Caller, new_call
     assert wrong(customer.post("/v1/subscriptions", order(account=other["id"]))) == [("/account", "account_unknown")]
 
 
-def test_another_provider_s_subscription_does_not_exist(shop: Caller, stranger: Caller):
+def test_another_provider_s_subscription_does_not_exist(shop: Caller, stranger: Caller) -> None:
     made = shop.made("/v1/subscriptions", order())
     for answer in (
         stranger.get(f"/v1/subscriptions/{made['id']}"),
@@ -315,14 +315,14 @@ def test_another_provider_s_subscription_does_not_exist(shop: Caller, stranger: 
         assert refused(answer) == (404, "subscription_not_found")
 
 
-def test_notes_change_without_touching_the_terms(shop: Caller):
+def test_notes_change_without_touching_the_terms(shop: Caller) -> None:
     made = shop.made("/v1/subscriptions", order(external_id="contract-7"))
     changed = shop.patch(f"/v1/subscriptions/{made['id']}", {"cost_centre": "4711", "metadata": {"owner": "ops"}}).json
     assert (changed["cost_centre"], changed["metadata"], changed["items"]) == ("4711", {"owner": "ops"}, made["items"])
     assert shop.get("/v1/subscriptions?external_id=contract-7").json["data"] == [changed]
 
 
-def test_a_plan_s_new_version_leaves_running_subscriptions_alone(shop: Caller):
+def test_a_plan_s_new_version_leaves_running_subscriptions_alone(shop: Caller) -> None:
     made = shop.made("/v1/subscriptions", order())
     dearer = plan_price("rack", price={"model": "per_unit", "unit_price": "999"})
     shop.made(f"/v1/plans/{made['plan']}/versions", {"prices": [dearer]})

@@ -24,7 +24,7 @@ def changed(life: Life, change: Change, when: datetime) -> Item:
 
 
 @given(hours=st.lists(st.integers(0, 2000), min_size=1, max_size=4, unique=True), what=st.sampled_from(["7.5", ""]))
-def test_a_change_in_memory_is_a_row_in_the_timeline(hours: list[int], what: str):
+def test_a_change_in_memory_is_a_row_in_the_timeline(hours: list[int], what: str) -> None:
     life = Life(MARCH)
     rack = price()
     life.agree(MARCH, rack, "3")
@@ -41,7 +41,7 @@ def test_a_change_in_memory_is_a_row_in_the_timeline(hours: list[int], what: str
     assert [t for t in in_memory.terms if t.start != t.end] == list(life.item().terms)
 
 
-def test_another_plan_ends_what_it_does_not_have_and_begins_what_is_new():
+def test_another_plan_ends_what_it_does_not_have_and_begins_what_is_new() -> None:
     life = Life(MARCH)
     life.agree(MARCH, price(), "3")
     dearer = price(spec=PER_UNIT, version=2)
@@ -54,14 +54,14 @@ def test_another_plan_ends_what_it_does_not_have_and_begins_what_is_new():
     assert [(t.start, t.end, t.quantity) for t in fresh.terms] == [(noon, None, 1)]
 
 
-def test_what_has_ended_does_not_come_back_by_a_quantity():
+def test_what_has_ended_does_not_come_back_by_a_quantity() -> None:
     life = Life(MARCH)
     life.agree(MARCH, price(), "3")
     life.end(MARCH + timedelta(days=2))
     assert changed(life, Change(quantities={"code": Decimal(5)}), MARCH + timedelta(days=3)) == life.item()
 
 
-def test_the_period_ends_with_the_longest_of_what_is_changed():
+def test_the_period_ends_with_the_longest_of_what_is_changed() -> None:
     now = datetime(2026, 2, 10, tzinfo=UTC)
     both = [Interval("month"), Interval("quarter")]
     assert period_end(both, "calendar", MARCH - timedelta(days=40), "UTC", now) == datetime(2026, 4, 1, tzinfo=UTC)
@@ -69,7 +69,7 @@ def test_the_period_ends_with_the_longest_of_what_is_changed():
 
 
 @pytest.mark.parametrize("value", ["soon", None, 3, [], {}, {"at": "tomorrow"}, {"at": "2026-03-01T00:00:00Z", "x": 1}])
-def test_an_effect_at_no_known_time_is_refused(value: object):
+def test_an_effect_at_no_known_time_is_refused(value: object) -> None:
     errors: list[FieldError] = []
     read_effective(value, "/effective", errors)
     assert errors

@@ -34,7 +34,7 @@ def part(method: str, used_from: str, used_to: str = "2026-03-13", **more: Any) 
     return {"price": FLAT, "quantity": "1", "proration": {**span, "used": {"start": used_from, "end": used_to}}}
 
 
-def test_the_contract_s_example():
+def test_the_contract_s_example() -> None:
     answer = ask({"price": TIERED, "quantity": "15"})
     assert (answer.subtotal_amount, answer.lines[0].amount, answer.lines[0].exact) == (1250, 1250, "12.5")
     assert answer.lines[0].parts == [
@@ -43,14 +43,14 @@ def test_the_contract_s_example():
     ]
 
 
-def test_each_line_is_rounded_by_itself_and_half_away_from_zero():
+def test_each_line_is_rounded_by_itself_and_half_away_from_zero() -> None:
     answer = ask({"price": CENT, "quantity": "1"}, {"price": CENT, "quantity": "1"}, {"price": CENT, "quantity": "0.9"})
     assert [line.amount for line in answer.lines] == [1, 1, 0]
     assert answer.subtotal_amount == 2
 
 
 @pytest.mark.parametrize(("currency", "amount"), [("EUR", 1250), ("JPY", 13), ("KWD", 12500)])
-def test_the_currency_decides_what_a_minor_unit_is(currency: str, amount: int):
+def test_the_currency_decides_what_a_minor_unit_is(currency: str, amount: int) -> None:
     assert ask({"price": TIERED, "quantity": "15"}, currency=currency).subtotal_amount == amount
 
 
@@ -64,16 +64,16 @@ def test_the_currency_decides_what_a_minor_unit_is(currency: str, amount: int):
         ("day", "2026-02-20T23:30:00Z", 32143, "321.428571428571"),  # the 21st in Amsterdam: 20 of 28 days
     ],
 )
-def test_a_part_of_a_span(method: str, start: str, amount: int, exact: str):
+def test_a_part_of_a_span(method: str, start: str, amount: int, exact: str) -> None:
     line = ask(part(method, start)).lines[0]
     assert (line.amount, line.exact) == (amount, exact)
 
 
-def test_a_flat_price_needs_no_quantity():
+def test_a_flat_price_needs_no_quantity() -> None:
     assert ask({"price": FLAT}).subtotal_amount == 45000
 
 
-def test_events_are_aggregated_first_and_those_outside_the_span_left_out():
+def test_events_are_aggregated_first_and_those_outside_the_span_left_out() -> None:
     events = [
         {"at": "2026-02-28T23:00:00Z", "quantity": "3", "properties": {"region": "ams"}},
         {"at": "2026-03-31T21:59:59.999Z", "quantity": "12.5"},
@@ -120,11 +120,11 @@ def test_events_are_aggregated_first_and_those_outside_the_span_left_out():
         (None, "", "object_expected"),
     ],
 )
-def test_a_wrong_line_is_refused_where_it_is_wrong(line: Any, pointer: str, code: str):
+def test_a_wrong_line_is_refused_where_it_is_wrong(line: Any, pointer: str, code: str) -> None:
     assert refusals({"price": FLAT}, line) == [(f"/lines/1{pointer}", code)]
 
 
-def test_negative_usage_and_amounts_beyond_all_measure_are_refused_at_their_line():
+def test_negative_usage_and_amounts_beyond_all_measure_are_refused_at_their_line() -> None:
     taken_back = [{"at": "2026-03-01T00:00:00Z", "quantity": "-2"}]
     line = {"price": CENT, "events": taken_back, "meter": {"aggregation": "sum"}}
     assert refusals(line) == [("/lines/0", "quantity_negative")]

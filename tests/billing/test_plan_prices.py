@@ -21,7 +21,7 @@ def read(*prices: Any) -> tuple[tuple[PlanPrice, ...], list[tuple[str, str]]]:
     return found, [(e.pointer, e.code) for e in errors]
 
 
-def test_what_is_left_out_takes_the_usual_terms():
+def test_what_is_left_out_takes_the_usual_terms() -> None:
     (rack, energy, setup), wrong = read(RACK, ENERGY, {**RACK, "charge_code": "setup", "kind": "one_off"})
     assert wrong == []
     assert (rack.interval, rack.timing, rack.proration, rack.name) == (Interval("month"), "advance", "day", "rack")
@@ -58,29 +58,29 @@ def test_what_is_left_out_takes_the_usual_terms():
         ({**RACK, "colour": "red"}, "/colour", "member_unknown"),
     ],
 )
-def test_a_wrong_member_is_named(price: dict[str, Any], pointer: str, code: str):
+def test_a_wrong_member_is_named(price: dict[str, Any], pointer: str, code: str) -> None:
     assert read(price)[1] == [(f"/version/prices/0{pointer}", code)]
 
 
 @pytest.mark.parametrize("value", [None, [], {}, "x", [None], [[]], ["flat"]])
-def test_what_is_no_list_of_prices_is_refused(value: object):
+def test_what_is_no_list_of_prices_is_refused(value: object) -> None:
     errors: list[FieldError] = []
     read_prices(value, "/prices", errors)
     assert errors
 
 
-def test_all_prices_of_a_version_cover_the_same_currencies():
+def test_all_prices_of_a_version_cover_the_same_currencies() -> None:
     dollars = {**ENERGY, "currencies": {**EUR, "USD": EUR["EUR"]}}
     assert read(RACK, dollars)[1] == [("/version/prices/1/currencies", "currencies_differ")]
 
 
-def test_a_charge_code_stands_once():
+def test_a_charge_code_stands_once() -> None:
     assert read(RACK, {**ENERGY, "charge_code": "rack"})[1] == [
         ("/version/prices/1/charge_code", "charge_code_repeated")
     ]
 
 
-def test_one_wrong_price_hides_no_other():
+def test_one_wrong_price_hides_no_other() -> None:
     bad_tiers = {"EUR": {"model": "graduated", "tiers": [{"up_to": "5"}]}}
     wrong = read({**RACK, "kind": None}, {**ENERGY, "currencies": bad_tiers})[1]
     assert wrong == [

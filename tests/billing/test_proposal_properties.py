@@ -89,7 +89,7 @@ SLOW = settings(max_examples=60, deadline=None, suppress_health_check=[HealthChe
 
 @SLOW
 @given(life=lives(), gaps=st.lists(st.integers(1, 24 * 20), min_size=0, max_size=25))
-def test_billing_day_by_day_equals_billing_once(life: Life, gaps: list[int]):
+def test_billing_day_by_day_equals_billing_once(life: Life, gaps: list[int]) -> None:
     finish(life)
     once = twin(life)
     once.bill(end_of(life))
@@ -104,7 +104,7 @@ def test_billing_day_by_day_equals_billing_once(life: Life, gaps: list[int]):
 
 @SLOW
 @given(life=lives(late=True), gaps=st.lists(st.integers(1, 24 * 20), min_size=1, max_size=25))
-def test_every_agreed_instant_is_billed_once_however_late_changes_become_known(life: Life, gaps: list[int]):
+def test_every_agreed_instant_is_billed_once_however_late_changes_become_known(life: Life, gaps: list[int]) -> None:
     finish(life)
     now = life.start
     for gap in gaps:
@@ -118,7 +118,7 @@ def test_every_agreed_instant_is_billed_once_however_late_changes_become_known(l
 
 @SLOW
 @given(life=lives(late=True), hours=st.lists(st.integers(0, 24 * 150), min_size=1, max_size=6))
-def test_repeating_adds_nothing(life: Life, hours: list[int]):
+def test_repeating_adds_nothing(life: Life, hours: list[int]) -> None:
     for hour in sorted(hours):
         now = life.start + timedelta(hours=hour)
         life.bill(now, known_at=now)
@@ -127,7 +127,7 @@ def test_repeating_adds_nothing(life: Life, hours: list[int]):
 
 @SLOW
 @given(life=lives(), days=st.integers(0, 150))
-def test_nothing_is_billed_before_it_is_due_and_nothing_due_is_left(life: Life, days: int):
+def test_nothing_is_billed_before_it_is_due_and_nothing_due_is_left(life: Life, days: int) -> None:
     as_of = life.start + timedelta(days=days)
     proposal = life.bill(as_of)
     assert all(charge.due_at <= as_of for charge in proposal.charges)
@@ -138,7 +138,7 @@ def test_nothing_is_billed_before_it_is_due_and_nothing_due_is_left(life: Life, 
 
 
 @pytest.mark.parametrize("time_zone", ZONES)
-def test_a_year_of_days_is_billed_day_by_day_in_every_zone(time_zone: str):
+def test_a_year_of_days_is_billed_day_by_day_in_every_zone(time_zone: str) -> None:
     life = Life(datetime(2025, 12, 31, 12, tzinfo=UTC), "calendar", time_zone)
     life.agree(life.start, price(interval=Interval("day"), spec={"model": "flat", "amount_price": "1"}))
     for day in range(366):

@@ -26,7 +26,7 @@ def instant(text: str, time_zone: str) -> datetime:
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda c: f"{c['method']}: {c['why']}")
-def test_a_part_of_a_span_is_what_the_table_says(case: dict[str, Any]):
+def test_a_part_of_a_span_is_what_the_table_says(case: dict[str, Any]) -> None:
     full, used = (Period(*(instant(t, case["zone"]) for t in case[name])) for name in ("span", "part"))
     part = share(case["method"], full, used, case["zone"])
     expected = Fraction(case["used"], case["of"])
@@ -35,7 +35,7 @@ def test_a_part_of_a_span_is_what_the_table_says(case: dict[str, Any]):
         assert (part.numerator, part.denominator) == (case["used"], case["of"])
 
 
-def test_a_share_divides_once_and_late():
+def test_a_share_divides_once_and_late() -> None:
     # 0.045 * 7 / 21 is 0.015 exactly; dividing first would leave 0.0149999…
     period = Period(datetime(2026, 2, 1, tzinfo=UTC), datetime(2026, 2, 22, tzinfo=UTC))
     used = Period(datetime(2026, 2, 1, tzinfo=UTC), datetime(2026, 2, 8, tzinfo=UTC))
@@ -53,7 +53,9 @@ CUTS = st.lists(st.floats(0.001, 0.999), min_size=1, max_size=4, unique=True)
     cuts=CUTS,
     time_zone=st.sampled_from(["UTC", "Europe/Amsterdam", "America/Los_Angeles", "Pacific/Auckland"]),
 )
-def test_the_parts_of_a_span_add_up_to_it(method, unit, start, cuts, time_zone):
+def test_the_parts_of_a_span_add_up_to_it(
+    method: str, unit: str, start: datetime, cuts: list[float], time_zone: str
+) -> None:
     full = cadence(Interval(unit), "anniversary", start, time_zone).span_at(start)
     edges = [full.start, *sorted({full.start + (full.end - full.start) * c for c in cuts}), full.end]
     parts = [share(method, full, Period(a, b), time_zone) for a, b in pairwise(edges) if a < b]

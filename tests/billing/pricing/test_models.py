@@ -24,7 +24,7 @@ def total(price: object, quantity: str) -> Decimal:
         return sum((part.exact for part in rate(parse_price(price), Decimal(quantity))), Decimal(0))
 
 
-def test_every_file_of_the_family_is_a_model_with_examples_of_both_kinds():
+def test_every_file_of_the_family_is_a_model_with_examples_of_both_kinds() -> None:
     files = {info.name for info in pkgutil.iter_modules(billing.pricing.__path__) if not info.name.startswith("_")}
     assert files == set(models()) >= {"flat", "per_unit", "graduated"}
     for name in files:
@@ -35,14 +35,14 @@ def test_every_file_of_the_family_is_a_model_with_examples_of_both_kinds():
 
 
 @pytest.mark.parametrize("example", EXAMPLES)
-def test_an_example_rates_as_it_says(example: Example):
+def test_an_example_rates_as_it_says(example: Example) -> None:
     parts = rate(parse_price(example.price), Decimal(example.quantity))
     assert [part.as_json() for part in parts] == list(example.parts)
     assert format_decimal(total(example.price, example.quantity)) == example.exact
 
 
 @pytest.mark.parametrize("example", REFUSALS)
-def test_a_bad_price_is_refused_at_the_member_that_is_wrong(example: BadExample):
+def test_a_bad_price_is_refused_at_the_member_that_is_wrong(example: BadExample) -> None:
     with pytest.raises(Invalid) as refused:
         parse_price(example.price, "/lines/3/price")
     first = refused.value.errors[0]
@@ -50,14 +50,14 @@ def test_a_bad_price_is_refused_at_the_member_that_is_wrong(example: BadExample)
 
 
 @pytest.mark.parametrize("model", models().values(), ids=lambda m: m.name)
-def test_a_negative_quantity_is_refused_by_every_model(model: PricingModel):
+def test_a_negative_quantity_is_refused_by_every_model(model: PricingModel) -> None:
     with pytest.raises(Refused) as refused:
         rate(parse_price(model.examples[0].price), Decimal("-0.000001"))
     assert refused.value.code == "quantity_negative"
 
 
 @pytest.mark.parametrize("name", ["volume", "stairstep", "indexed", "Flat", ""])
-def test_a_model_that_is_not_known_names_those_that_are(name: str):
+def test_a_model_that_is_not_known_names_those_that_are(name: str) -> None:
     with pytest.raises(Invalid) as refused:
         parse_price({"model": name, "tiers": []})
     assert [(e.code, e.pointer) for e in refused.value.errors] == [("pricing_model_unknown", "/model")]
@@ -65,12 +65,12 @@ def test_a_model_that_is_not_known_names_those_that_are(name: str):
 
 
 @pytest.mark.parametrize("body", [None, [], "flat", 3, {"amount_price": "1"}, {"model": 7}, {"model": ["flat"]}])
-def test_what_is_no_price_at_all_is_refused_and_never_an_error_of_ours(body: object):
+def test_what_is_no_price_at_all_is_refused_and_never_an_error_of_ours(body: object) -> None:
     with pytest.raises(Invalid):
         parse_price(body)
 
 
-def test_all_wrong_members_are_named_at_once():
+def test_all_wrong_members_are_named_at_once() -> None:
     tiers = [{"up_to": "5", "unit_price": 1}, {"up_to": "2", "price": "1"}]
     with pytest.raises(Invalid) as refused:
         parse_price({"model": "graduated", "tiers": tiers, "charge_flat_at_zero": "yes"})
@@ -83,7 +83,7 @@ def test_all_wrong_members_are_named_at_once():
     ]
 
 
-def test_the_schema_of_a_price_covers_every_model():
+def test_the_schema_of_a_price_covers_every_model() -> None:
     assert [option["title"] for option in schema()["oneOf"]] == list(models())
 
 
@@ -92,7 +92,7 @@ BOUNDS = st.lists(st.decimals(min_value="0.001", max_value=10**6, places=3), min
 
 
 @given(bounds=BOUNDS, prices=st.lists(MONEY, min_size=7, max_size=7), quantity=MONEY)
-def test_graduated_equals_the_sum_of_its_tiers(bounds: list[Decimal], prices: list[Decimal], quantity: Decimal):
+def test_graduated_equals_the_sum_of_its_tiers(bounds: list[Decimal], prices: list[Decimal], quantity: Decimal) -> None:
     ends: list[Decimal | None] = [*sorted(bounds), None]
     tiers = [
         {"up_to": None if end is None else format_decimal(end), "unit_price": format_decimal(price)}
@@ -110,6 +110,6 @@ def test_graduated_equals_the_sum_of_its_tiers(bounds: list[Decimal], prices: li
 
 
 @given(quantity=st.decimals(min_value=0, max_value=10**20, places=12), price=st.decimals(0, 10**20, places=12))
-def test_no_digit_is_lost_however_long_the_numbers(quantity: Decimal, price: Decimal):
+def test_no_digit_is_lost_however_long_the_numbers(quantity: Decimal, price: Decimal) -> None:
     parsed = parse_price({"model": "per_unit", "unit_price": format_decimal(price)})
     assert rate(parsed, quantity)[0].exact == EXACT.multiply(quantity, price)
