@@ -54,7 +54,6 @@ class Agents(MethodView):
 
     @require("agents:write")
     @refuses(422, **WRONG)
-    @refuses(404, agent_not_found="The credential is narrowed to an account: agents belong to the provider.")
     @blp.arguments(AgentNew, example={"name": "ams-1 collector", "site": "ams-1", "targets": [TARGET]})
     @blp.response(201, AgentMade)
     def post(self, body: dict[str, Any]) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from typing import Any
 from flask import request
 from flask.views import MethodView
 
-from api.http import blueprint, context, raw_body, refuses, require, takes_bytes
+from api.http import blueprint, caller, context, raw_body, refuses, require, takes_bytes
 from api.schemas.usage import (
     CLOUD_EXAMPLE,
     EVENT_EXAMPLE,
@@ -17,7 +17,8 @@ from api.schemas.usage import (
     UsageReceipt,
 )
 from api.usage_bodies import CLOUD_EVENTS, JSON, LINES, READINGS, decode_events
-from services import metering, usage
+from core.errors import Forbidden
+from services import agents_self, metering, usage
 from services.usage_sent import Receipt, Rejection
 
 blp = blueprint("usage", "Usage: events and readings, taken in bulk; each counts once however often it is sent.")
@@ -40,6 +41,7 @@ class UsageEvents(MethodView):
     @refuses(400, gzip_malformed="The body is not gzip, as Content-Encoding says.")
     @refuses(413, too_many_rows=TOO_MANY)
     @refuses(415, content_encoding_unsupported="The body is neither plain nor gzip.")
+    @refuses(403, readings_only="The credential is an agent's.")
     @refuses(422, object_expected="The body is not an object with a list `events`.")
     @takes_bytes(
         {
@@ -53,6 +55,8 @@ class UsageEvents(MethodView):
     )
     @blp.response(200, UsageReceipt)
     def post(self) -> Receipt:
+        if caller().agent_id is not None:
+            raise Forbidden("readings_only", "An agent reports the registers of its site, and nothing else.")
         rows, unread = decode_events(raw_body(), request.mimetype)
         return _joined(usage.take_events(context(), rows), unread)
 
@@ -78,12 +82,15 @@ class UsageReadings(MethodView):
     @blp.response(200, UsageReceipt)
     def post(self) -> Receipt:
         rows, unread = READINGS.decode(raw_body(), request.mimetype)
-        return _joined(metering.take_readings(context(), rows), unread)
+        agent_id = caller().agent_id
+        site_id = agents_self.site_of(context(), agent_id) if agent_id else None
+        return _joined(metering.take_readings(context(), rows, site_id=site_id), unread)
 
     post.__doc__ = f"""Take readings of registers.
 
     {ROW_CODES}, `point_unknown` (kept in quarantine until adopted), `point_ambiguous`, `no_reading`,
     `unit_mismatch`, `instant_out_of_range`, `reading_conflict` (the first value counts). May be sent with gzip.
+    An agent reports points of its own site; those of others are unknown to it.
     """
 
 

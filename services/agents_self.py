@@ -22,8 +22,9 @@ from services.clock import system_now
 from services.context import Context
 from services.sets import among
 
-# An agent that has not been heard of for so long does not follow any more.
-FOLLOWS = timedelta(seconds=15)
+# An agent that has not been heard of for so long does not follow any more. Long enough for a server to be started
+# again; an agent that is really gone is waited for once, and then passed over.
+FOLLOWS = timedelta(seconds=60)
 # A heartbeat that tells nothing new is written down only this often.
 NOTE_EVERY = timedelta(seconds=2)
 OFFSET_MS_MAX = 2**31 - 1

@@ -26,15 +26,18 @@ from stores.usage.port import RegisterState, Rewrite, StoredReading
 CONFLICT = "reading_conflict", "Another value was taken for this point, register and instant; the first is kept."
 
 
-def take_readings(ctx: Context, sent: Sent[SentReading]) -> Receipt:
+def take_readings(ctx: Context, sent: Sent[SentReading], *, site_id: UUID | None = None) -> Receipt:
     """Store readings and what they mean; what cannot be taken is refused by its index, the rest counts.
+
+    Args:
+        site_id: the only site whose points the caller may report; None for all.
 
     Codes: `point_unknown` (kept in quarantine), `point_ambiguous`, `too_late`, `ahead_of_clock`, `no_reading`,
     `decimal_malformed`, `decimal_out_of_range`, `unit_mismatch`, `text_unstorable`, `reading_conflict` (the second
     value is kept in quarantine).
     """
     now = system_now()
-    taking = sort_readings(ctx, sent)
+    taking = sort_readings(ctx, sent, site_id)
     metering_doubts.quarantine(ctx, "unknown_point", taking.homeless, now)
     if taking.candidates:
         fresh = _append(ctx, taking, now)

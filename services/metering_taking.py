@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
 import msgspec
+from sqlalchemy import select
 
 from billing.metering.readings import QUANTITY_MAX, readable
 from core.quantity import convert, convertible, dimension
+from models.places import Point
 from services.context import Context
+from services.sets import among
 from services.usage_sent import Receipt, Rejection, Sent, SentReading, wrong_decimal
 from stores.usage import backend
 from stores.usage.port import RegisterState
@@ -53,11 +56,11 @@ class Taking:
     receipt: Receipt = field(default_factory=Receipt)
 
 
-def sort_readings(ctx: Context, sent: Sent[SentReading]) -> Taking:
+def sort_readings(ctx: Context, sent: Sent[SentReading], site_id: UUID | None = None) -> Taking:
     """Sort readings into what may be stored and what is refused; locks the registers they are for."""
     taking = Taking()
     good = _sound(ctx, sent, taking)
-    points = _points(ctx, good, taking)
+    points = _points(ctx, good, taking, site_id)
     wanted: dict[tuple[UUID, str], tuple[UUID, str, str, str]] = {}
     for _, reading in good:
         if (point := points.get(reading.point)) is not None:
@@ -106,10 +109,12 @@ def _wrong(reading: SentReading, oldest: datetime, newest: datetime) -> Wrong | 
     return next((wrong for number in numbers if (wrong := wrong_decimal(number))), None)
 
 
-def _points(ctx: Context, good: Sent[SentReading], taking: Taking) -> dict[str, UUID]:
+def _points(ctx: Context, good: Sent[SentReading], taking: Taking, site_id: UUID | None) -> dict[str, UUID]:
     """The points by reference; readings of others are refused. Points belong to the provider, not to an account."""
     references = {reading.point for _, reading in good}
     known = backend().points(ctx.session, ctx.provider.id, references) if ctx.scope is None and references else {}
+    if site_id is not None:
+        known = _at_site(ctx, known, site_id)
     for index, reading in good:
         found = known.get(reading.point)
         if found is None:
@@ -122,6 +127,17 @@ def _points(ctx: Context, good: Sent[SentReading], taking: Taking) -> dict[str, 
             detail = f'Several sites have a point {reading.point}: write "site/path" or the id.'
             taking.receipt.rejected.append(Rejection(index, "point_ambiguous", detail))
     return {reference: next(iter(found)) for reference, found in known.items() if len(found) == 1}
+
+
+def _at_site(ctx: Context, known: Mapping[str, set[UUID]], site_id: UUID) -> dict[str, set[UUID]]:
+    """Of points, those of one site: a path that several sites have means this one's."""
+    statement = select(Point.id).where(
+        Point.provider_id == ctx.provider.id,
+        Point.site_id == site_id,
+        among(Point.id, {point for points in known.values() for point in points}),
+    )
+    own = set(ctx.session.scalars(statement))
+    return {reference: points & own for reference, points in known.items() if points & own}
 
 
 def _take(
@@ -137,7 +153,7 @@ def _take(
         taking.receipt.rejected.append(Rejection(index, *wrong))
         return
     told = None if reading.evidence is None else msgspec.to_builtins(reading.evidence)
-    at = reading.at.replace(microsecond=0)
+    at = reading.at.astimezone(UTC).replace(microsecond=0)
     taken = Candidate(index, register, at, convert(value, reading.unit, register.unit), told, reading)
     before = first.setdefault((register.id, at), taken.value)
     if before is taken.value:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -73,6 +75,28 @@ def pdus(directory: Path, *described: dict[str, Any], arguments: tuple[str, ...]
         yield json.loads(process.stdout.readline())["ports"]
     finally:
         end(process)
+
+
+def run_killing(state: Path, work: threading.Thread, progress: Callable[[], int], chance: random.Random) -> int:
+    """Run the agent while `work` goes on, killing it at a random moment after every few steps of `progress`.
+
+    Returns:
+        How often it was killed.
+    """
+    kills, process = 0, start_agent(state)
+    work.start()
+    while work.is_alive():
+        begun, steps = progress(), chance.randint(2, 8)
+        while work.is_alive() and progress() < begun + steps:
+            time.sleep(0.01)
+        time.sleep(chance.random() * 0.1)
+        if work.is_alive():
+            process.kill()
+            process.wait()
+            process = start_agent(state)
+            kills += 1
+    end(process)
+    return kills
 
 
 def eventually(holds: Callable[[], Any], wait_s: float = 20) -> None:

@@ -19,7 +19,7 @@ from agents.state import StateDirectory
 from core.period import parse_instant, rfc3339
 from standins.pdu.configuration import parse_pdu
 from standins.pdu.device import state, true_energy_ws
-from tests.agents.programs import agent, end, eventually, pdus, running_agent, start_agent
+from tests.agents.programs import agent, eventually, pdus, run_killing, running_agent
 from tests.agents.receiver import Answer, Receiver, configuration, receiving, target
 
 JANUARY = datetime(2026, 1, 1, tzinfo=UTC)
@@ -212,21 +212,13 @@ def test_an_agent_killed_again_and_again_loses_and_doubles_nothing(
     receiver.after = lambda path: (500, {}, {}) if path.endswith("readings") and chance.random() < 0.2 else None
     with pdus(tmp_path, PDU_B, arguments=sandbox) as ports:
         receiver.configuration = configuration([target(ports["pdu-b"], "b")])
-        walking = threading.Thread(target=receiver.walk, args=(36,), kwargs={"wait_s": 60})
-        walking.start()
-        process = start_agent(enrolled)
-        while walking.is_alive():
-            walking.join(0.8 + chance.random())
-            if walking.is_alive():
-                process.kill()
-                process.wait()
-                process = start_agent(enrolled)
-        end(process)
+        walking = threading.Thread(target=receiver.walk, args=(24,), kwargs={"wait_s": 60})
+        assert run_killing(enrolled, walking, lambda: len(receiver.values("b")), chance) > 1
     values = receiver.values("b")
-    assert list(values) == [rfc3339(JANUARY + timedelta(hours=n)) for n in range(37)]
+    assert list(values) == [rfc3339(JANUARY + timedelta(hours=n)) for n in range(25)]
     assert receiver.conflicts == 0
     pdu = parse_pdu(PDU_B)
-    true = true_energy_ws(pdu, JANUARY, JANUARY + timedelta(hours=36))
+    true = true_energy_ws(pdu, JANUARY, JANUARY + timedelta(hours=24))
     first, *_, last = (Decimal(value) for value in values.values())
     assert abs((last - first) * 3_600_000 - true) < 360_000
 

@@ -12,11 +12,13 @@ import pytest
 from flask import Flask
 from sqlalchemy import select, text, update
 
+from core.errors import NotFound
 from core.ids import decode, encode, new_id
 from models.agents import Agent
 from models.places import Point, Site
-from services import agents_self
+from services import agents, agents_self
 from services.context import Context
+from services.paging import Window
 from tests.api.conftest import Caller, NewCaller
 from tests.conftest import Open, make_provider
 
@@ -273,14 +275,22 @@ def test_a_key_that_is_no_agents_has_no_configuration(client: Caller) -> None:
 def test_agents_of_others_do_not_exist(
     made: dict[str, Any], stranger: Caller, new_caller: NewCaller, account: Any
 ) -> None:
-    narrowed = new_caller(account_id=decode("account", account["id"]))
-    for caller in (stranger, narrowed):
-        assert caller.get(f"/v1/agents/{made['id']}").status_code == 404
-        assert caller.patch(f"/v1/agents/{made['id']}", {"name": "mine"}).status_code == 404
-        assert caller.delete(f"/v1/agents/{made['id']}").status_code == 404
-        assert caller.get("/v1/agents").json["data"] == []
+    assert stranger.get(f"/v1/agents/{made['id']}").status_code == 404
+    assert stranger.patch(f"/v1/agents/{made['id']}", {"name": "mine"}).status_code == 404
+    assert stranger.delete(f"/v1/agents/{made['id']}").status_code == 404
+    assert stranger.get("/v1/agents").json["data"] == []
     assert stranger.post("/v1/agents", {"name": "a", "site": "ams-1"}).json["code"] == "site_unknown"
-    assert narrowed.post("/v1/agents", {"name": "a", "site": "ams-1"}).status_code == 404
+    narrowed = new_caller(account_id=decode("account", account["id"]))
+    assert narrowed.get(f"/v1/agents/{made['id']}").status_code == 403
+    assert narrowed.post("/v1/agents", {"name": "a", "site": "ams-1"}).status_code == 403
+
+
+def test_a_use_case_narrowed_to_accounts_sees_no_agents(made: dict[str, Any], account: Any, open_unit: Open) -> None:
+    """Whatever door it comes from: agents belong to the provider."""
+    with open_unit(scope=frozenset({decode("account", account["id"])})) as ctx:
+        assert agents.list_agents(ctx, Window()).rows == []
+        with pytest.raises(NotFound):
+            agents.get(ctx, decode("agent", made["id"]))
 
 
 @pytest.mark.parametrize(
