@@ -28,12 +28,18 @@ def take_events(ctx: Context, sent: Sent[SentEvent]) -> Receipt:
     Codes: `subscription_unknown`, `meter_unknown`, `too_late`, `ahead_of_clock`, `decimal_malformed`,
     `decimal_out_of_range`, `text_unstorable`, `event_id_reused`.
     """
+    oldest, newest = ctx.now - timedelta(days=ctx.provider.settings.usage_cutoff_days), ctx.now + AHEAD_MAX
     subscriptions, meters = backend().references(
-        ctx.session, ctx.provider.id, {e.subscription for _, e in sent}, {e.meter for _, e in sent}, ctx.scope
+        ctx.session,
+        ctx.provider.id,
+        {e.subscription for _, e in sent},
+        {e.meter for _, e in sent},
+        [e.at for _, e in sent if oldest <= e.at <= newest],
+        ctx.scope,
     )
     taking = _Taking(
-        oldest=ctx.now - timedelta(days=ctx.provider.settings.usage_cutoff_days),
-        newest=ctx.now + AHEAD_MAX,
+        oldest=oldest,
+        newest=newest,
         subscriptions={reference: i for i, reference in enumerate(subscriptions, 1)},
         meters={reference: i for i, reference in enumerate(meters, 1)},
         columns=EventColumns(list(subscriptions.values()), list(meters.values())),

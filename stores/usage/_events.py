@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from collections.abc import Iterable
+from datetime import UTC, date, datetime
 from uuid import UUID
 
 from sqlalchemy.orm import Session
@@ -64,15 +65,19 @@ WHERE i.content = e.content OR EXISTS (
 """
 
 
+def months_of(instants: Iterable[datetime]) -> set[date]:
+    """The first days of the months (UTC) that instants lie in."""
+    in_utc = (i.astimezone(UTC) for i in instants)
+    return {date(year, month, 1) for year, month in {(i.year, i.month) for i in in_utc}}
+
+
 def make_months(session: Session, bulk: str, instants: list[datetime]) -> None:
     """Make the partitions that rows at these instants (in UTC) need."""
-    months = {(i.year, i.month): i.date().replace(day=1) for i in instants}
-    run(session, PARTITIONS, {"bulk": bulk, "months": sorted(months.values())})
+    run(session, PARTITIONS, {"bulk": bulk, "months": sorted(months_of(instants))})
 
 
 def append(session: Session, provider_id: UUID, rows: EventColumns, received_at: datetime) -> set[bytes]:
-    """Store what is new; the digests that were known already come back."""
-    make_months(session, "usage_event", rows.at)
+    """Store what is new; the digests that were known already come back. Their months are there already."""
     parameters = {**vars(rows), "provider": provider_id, "received_at": received_at}
     return {digest for (digest,) in run(session, APPEND, parameters)}
 

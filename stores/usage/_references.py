@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -14,6 +15,7 @@ from sqlalchemy.orm import Session
 
 from core.errors import Invalid
 from core.ids import PREFIXES, decode
+from stores.usage._events import months_of
 from stores.usage._sql import run
 
 EVENTS = """
@@ -31,6 +33,8 @@ WHERE m.provider_id = %(provider)b AND m.external_id = ANY(%(meter_names)b::text
 UNION ALL
 SELECT 'm', m.id, m.code FROM meter m
 WHERE m.provider_id = %(provider)b AND m.code = ANY(%(meter_names)b::text[])
+UNION ALL
+SELECT 'p', NULL, busbar_partition('usage_event', month)::text FROM unnest(%(months)b::date[]) AS month
 """
 ALL = EVENTS.replace("{visible}", "true")
 OWN = EVENTS.replace(
@@ -75,9 +79,13 @@ def of_events(
     provider_id: UUID,
     subscriptions: Collection[str],
     meters: Collection[str],
+    instants: Collection[datetime],
     roots: frozenset[UUID] | None,
 ) -> tuple[dict[str, UUID], dict[str, UUID]]:
-    """Subscriptions and meters by reference; what does not exist for the caller is missing."""
+    """Subscriptions and meters by reference; what does not exist for the caller is missing.
+
+    The same round trip makes the partitions that events at `instants` need.
+    """
     subscription_ids, subscription_names = _sorted("subscription", subscriptions)
     meter_ids, meter_names = _sorted("meter", meters)
     parameters: dict[str, Any] = {
@@ -85,14 +93,16 @@ def of_events(
         "subscription_names": subscription_names,
         "meter_ids": list(meter_ids),
         "meter_names": meter_names,
+        "months": list(months_of(instants)),
         "provider": provider_id,
     }
     if roots is not None:
         parameters["roots"] = list(roots)
     found: dict[str, dict[str, UUID]] = {"s": {}, "m": {}}
     for kind, row_id, name in run(session, ALL if roots is None else OWN, parameters):
-        ids = subscription_ids if kind == "s" else meter_ids
-        found[kind][ids[row_id] if name is None else name] = row_id
+        if kind in found:
+            ids = subscription_ids if kind == "s" else meter_ids
+            found[kind][ids[row_id] if name is None else name] = row_id
     return found["s"], found["m"]
 
 

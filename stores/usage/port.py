@@ -93,9 +93,13 @@ class UsageStore(Protocol):
         provider_id: UUID,
         subscriptions: Collection[str],
         meters: Collection[str],
+        instants: Collection[datetime],
         roots: frozenset[UUID] | None,
     ) -> tuple[dict[str, UUID], dict[str, UUID]]:
-        """Subscriptions and meters by what callers wrote; `roots` of account subtrees bound what a caller may see."""
+        """Subscriptions and meters by what callers wrote; `roots` of account subtrees bound what a caller may see.
+
+        Events at these instants can be appended afterwards.
+        """
         ...
 
     def points(self, session: Session, provider_id: UUID, references: Collection[str]) -> dict[str, set[UUID]]:

@@ -36,10 +36,11 @@ class PostgresqlUsage:
         provider_id: UUID,
         subscriptions: Collection[str],
         meters: Collection[str],
+        instants: Collection[datetime],
         roots: frozenset[UUID] | None,
     ) -> tuple[dict[str, UUID], dict[str, UUID]]:
-        """Subscriptions and meters by what callers wrote."""
-        return _references.of_events(session, provider_id, subscriptions, meters, roots)
+        """Subscriptions and meters by what callers wrote; events at these instants can be appended afterwards."""
+        return _references.of_events(session, provider_id, subscriptions, meters, instants, roots)
 
     def points(self, session: Session, provider_id: UUID, references: Collection[str]) -> dict[str, set[UUID]]:
         """Points by what callers wrote."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
 from typing import Any
 
@@ -20,7 +20,7 @@ from models.usage import Interval, ReadingQuarantine
 from services.context import Context
 from services.usage_sent import SentReading
 from stores.usage import slots_many
-from tests.builders.metering import Metered, a_metered_point, a_point, assign, hourly, read, take
+from tests.builders.metering import Metered, a_metered_point, a_point, an_event, assign, hourly, read, send, take
 from tests.conftest import Open
 
 DAY = datetime(2026, 1, 10, tzinfo=UTC)
@@ -51,6 +51,15 @@ def test_hourly_readings_become_what_the_meter_counted(ctx: Context) -> None:
     assert total(ctx, metered) == Shares(measured=Decimal("3.5"))
     first, second = usage_of(ctx, metered, DAY, DAY + HOUR, DAY + 2 * HOUR).slots
     assert (first.sum, second.sum) == (Decimal("1.5"), Decimal("2"))
+
+
+def test_an_instant_with_an_offset_is_the_instant_it_is(ctx: Context) -> None:
+    metered = a_metered_point(ctx)
+    new_year = datetime(2026, 1, 1, 0, 30, tzinfo=timezone(timedelta(hours=2)))  # still December in UTC
+    receipt = take(ctx, read(metered.point, new_year, "100"), read(metered.point, new_year + 2 * HOUR, "104"))
+    assert receipt.accepted == 2
+    assert total(ctx, metered, JANUARY, FEBRUARY) == Shares(interpolated=Decimal(1))
+    assert send(ctx, [an_event(metered, "e1", new_year, "1")]).accepted == 1
 
 
 def test_a_batch_sent_twice_counts_once(ctx: Context) -> None:
