@@ -42,6 +42,12 @@ def queue_pid(url: str) -> int:
     return int(redis.Redis.from_url(url).info("server")["process_id"])
 
 
+def kill(pid: int) -> None:
+    """Kill a process, and wait until it is dead: a signal takes a moment to arrive."""
+    os.kill(pid, signal.SIGKILL)
+    assert processes.wait_until(lambda: processes.process(pid, "") is None, 10)
+
+
 def elsewhere(data_dir: Path, code: str) -> str:
     """Run Python in another process; returns what it printed."""
     program = (
@@ -98,7 +104,7 @@ def test_a_killed_postgresql_comes_back_with_what_was_committed(data_dir: Path) 
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute("CREATE TABLE kept (n int)")
         connection.execute("INSERT INTO kept VALUES (42)")
-        os.kill(postmaster(data_dir), signal.SIGKILL)
+        kill(postmaster(data_dir))
         assert postgres.ensure(data_dir) == url
     with psycopg.connect(url) as connection:
         assert connection.execute("SELECT n FROM kept").fetchone() == (42,)
@@ -115,7 +121,7 @@ def test_a_backend_that_outlives_a_killed_postgresql_does_not_keep_it_from_start
             while not connection.execute("SELECT FROM pg_stat_activity WHERE query ~ '^SELECT pg_sleep'").fetchall():
                 connection.rollback()
                 time.sleep(0.05)
-        os.kill(postmaster(data_dir), signal.SIGKILL)
+        kill(postmaster(data_dir))
         postgres.ensure(data_dir)
         with psycopg.connect(url) as connection:
             assert connection.execute("SELECT 1").fetchone() == (1,)
@@ -139,7 +145,7 @@ def test_a_killed_queue_server_comes_back_with_its_jobs(data_dir: Path) -> None:
     url = valkey.ensure(data_dir)
     redis.Redis.from_url(url).set("job", "waiting")
     time.sleep(1.3)  # the append-only file is flushed once a second
-    os.kill(queue_pid(url), signal.SIGKILL)
+    kill(queue_pid(url))
     assert valkey.ensure(data_dir) == url
     assert redis.Redis.from_url(url).get("job") == b"waiting"
 
@@ -159,7 +165,7 @@ def test_the_sandbox_gateway_keeps_its_address_and_its_state_when_it_is_killed(d
     url = gateway.ensure(data_dir)
     httpx.post(f"{url}/_control/base_url", json={"base_url": "http://127.0.0.1:9"}).raise_for_status()
     (pid,) = processes.matching(str(data_dir / "gateway" / "state.sqlite"))
-    os.kill(pid, signal.SIGKILL)
+    kill(pid)
     assert gateway.ensure(data_dir) == url
     assert httpx.get(f"{url}/_control/base_url").json() == {"base_url": "http://127.0.0.1:9"}
     assert embedded.stop_all(data_dir) == ["gateway"]
