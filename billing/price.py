@@ -14,8 +14,12 @@ from core.registry import plugins
 
 FAMILY = "billing.pricing"
 
-# JSON schema of the members that the models share; a plugin's fragment refers to these.
-DECIMAL_STRING: dict[str, Any] = {"type": "string", "pattern": r"^-?(0|[1-9][0-9]*)(\.[0-9]+)?$", "examples": ["0.25"]}
+# JSON schema of a price or quantity, zero or more; a plugin's fragment refers to it.
+DECIMAL_STRING: dict[str, Any] = {
+    "type": "string",
+    "pattern": r"^(0|[1-9][0-9]{0,25})(\.[0-9]{1,12})?$",
+    "examples": ["0.25"],
+}
 
 
 @dataclass(frozen=True)

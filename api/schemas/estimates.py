@@ -14,7 +14,9 @@ from billing.price import schema as price_schema
 from billing.proration import METHODS
 from services.catalog import aggregations
 
-QUANTITY = {**DECIMAL_STRING, "pattern": r"^(0|[1-9][0-9]*)(\.[0-9]+)?$", "examples": ["15"]}
+QUANTITY = {**DECIMAL_STRING, "examples": ["15"]}
+# A source may take back what it told of.
+SIGNED = {**DECIMAL_STRING, "pattern": r"^-?(0|[1-9][0-9]{0,25})(\.[0-9]{1,12})?$", "examples": ["3"]}
 EDGE = {
     "type": "string",
     "description": "A day in the zone, or an instant.",
@@ -34,7 +36,7 @@ def _line() -> dict[str, Any]:
         ["at", "quantity"],
         {
             "at": {"type": "string", "format": "date-time"},
-            "quantity": DECIMAL_STRING,
+            "quantity": SIGNED,
             "id": {"type": "string", "minLength": 1, "maxLength": 200},
             "properties": {"type": "object"},
         },
