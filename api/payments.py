@@ -87,4 +87,4 @@ class Collect(MethodView):
     @blp.response(202, Attempt)
     def post(self, invoice_id: UUID) -> dict[str, Any]:
         """Try to collect an open invoice now by the payer's default payment method; the attempt tells the result."""
-        return collection.facts(collection.begin_on_request(context(), invoice_id))
+        return collection.facts(collection.collect_on_request(context(), invoice_id))

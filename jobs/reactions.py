@@ -24,7 +24,7 @@ Reaction = Callable[[Context, Event], object]
 
 
 def _collect(ctx: Context, event: Event) -> None:
-    collection.begin(ctx, event.object_id, "finalized")
+    collection.collect(ctx, event.object_id, "finalized")
 
 
 def _recover(ctx: Context, event: Event) -> None:
@@ -37,7 +37,7 @@ def _decide_again(ctx: Context, event: Event) -> None:
 
 def _try_new_method(ctx: Context, event: Event) -> None:
     if event.account_id is not None:
-        collection.begin_for_account(ctx, event.account_id)
+        collection.collect_for_account(ctx, event.account_id)
 
 
 REACTIONS: Mapping[str, tuple[Reaction, ...]] = {

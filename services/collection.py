@@ -41,7 +41,7 @@ class Prospect:
     in_flight: bool
 
 
-def begin(ctx: Context, invoice_id: UUID, trigger: str) -> PaymentAttempt | None:
+def collect(ctx: Context, invoice_id: UUID, trigger: str) -> PaymentAttempt | None:
     """Settle an invoice by the payer's credit, then try its default payment method for the rest.
 
     Args:
@@ -66,7 +66,7 @@ def begin(ctx: Context, invoice_id: UUID, trigger: str) -> PaymentAttempt | None
     return lookups.by_id(ctx, PaymentAttempt, "payment_attempt", attempt_id)
 
 
-def begin_on_request(ctx: Context, invoice_id: UUID) -> PaymentAttempt:
+def collect_on_request(ctx: Context, invoice_id: UUID) -> PaymentAttempt:
     """Try to collect an invoice now, because somebody asks for it.
 
     Raises:
@@ -75,7 +75,7 @@ def begin_on_request(ctx: Context, invoice_id: UUID) -> PaymentAttempt:
     invoice = lookups.by_id(ctx, Invoice, "invoice", invoice_id, account=Invoice.account_id)
     if invoice.status != OPEN:
         raise Conflict("invoice_not_open", f"This invoice is {invoice.status}.")
-    attempt = begin(ctx, invoice_id, "request")
+    attempt = collect(ctx, invoice_id, "request")
     if attempt is not None:
         return attempt
     running = _running(ctx, invoice_id)
@@ -86,7 +86,7 @@ def begin_on_request(ctx: Context, invoice_id: UUID) -> PaymentAttempt:
     raise Invalid("payment_method_missing", "The payer has no payment method that can be charged.")
 
 
-def begin_for_account(ctx: Context, account_id: UUID) -> None:
+def collect_for_account(ctx: Context, account_id: UUID) -> None:
     """The account has another default payment method: try what is open by it."""
     unpaid = ctx.session.scalars(
         select(Invoice.id)
@@ -98,7 +98,7 @@ def begin_for_account(ctx: Context, account_id: UUID) -> None:
         .order_by(Invoice.id)
     ).all()
     for invoice_id in unpaid:
-        begin(ctx, invoice_id, "new_method")
+        collect(ctx, invoice_id, "new_method")
 
 
 def prospect(ctx: Context, invoice: Invoice) -> Prospect:

@@ -189,7 +189,7 @@ def _fail(ctx: Context, attempt: PaymentAttempt, outcome: Outcome) -> None:
     _close(ctx, attempt)
     _tell(ctx, "payment.failed", attempt)
     if attempt.then is not None:
-        collection.begin(ctx, attempt.invoice_id, attempt.then)
+        collection.collect(ctx, attempt.invoice_id, attempt.then)
 
 
 def _wait_for_customer(ctx: Context, attempt: PaymentAttempt, outcome: Outcome) -> None:

@@ -278,7 +278,7 @@ def _act(ctx: Context, case: DunningCase, invoice: Invoice, action: Action) -> N
     if action is Action.REMIND:
         remind(ctx, case, invoice)
     elif action is Action.RETRY:
-        collection.begin(ctx, invoice.id, "dunning")
+        collection.collect(ctx, invoice.id, "dunning")
     elif action is Action.SUSPEND:
         suspensions.suspend(ctx, suspensions.billed_by(ctx, invoice.id), case.id)
     else:

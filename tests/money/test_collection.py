@@ -32,7 +32,7 @@ def owing(till: Till, token: str | None = "pm_card_visa") -> None:
 def begin(till: Till, trigger: str = "finalized") -> None:
     for invoice_id in till.invoices("open"):
         with till.open() as ctx:
-            collection.begin(ctx, invoice_id, trigger)
+            collection.collect(ctx, invoice_id, trigger)
 
 
 def test_a_card_pays_an_invoice_and_the_books_balance(till: Till) -> None:
@@ -228,16 +228,16 @@ def test_a_request_to_collect_says_why_it_cannot(till: Till) -> None:
     owing(till, None)
     (invoice_id,) = till.invoices("open")
     with till.open() as ctx, pytest.raises(Invalid, match="payment_method_missing"):
-        collection.begin_on_request(ctx, invoice_id)
+        collection.collect_on_request(ctx, invoice_id)
     with till.open() as ctx:
         till.attach(ctx, lookup(till), "pm_card_visa")
     with till.open() as ctx:
-        assert collection.begin_on_request(ctx, invoice_id).status == "created"
+        assert collection.collect_on_request(ctx, invoice_id).status == "created"
     with till.open() as ctx, pytest.raises(Conflict, match="attempt_under_way"):
-        collection.begin_on_request(ctx, invoice_id)
+        collection.collect_on_request(ctx, invoice_id)
     till.collect()
     with till.open() as ctx, pytest.raises(Conflict, match="invoice_not_open"):
-        collection.begin_on_request(ctx, invoice_id)
+        collection.collect_on_request(ctx, invoice_id)
 
 
 def lookup(till: Till) -> Account:

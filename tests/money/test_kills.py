@@ -74,7 +74,7 @@ def test_an_attempt_survives_a_kill_between_any_two_steps(
     till.payer("pm_card_visa")
     (invoice_id,) = till.bill()
     with till.open() as ctx:
-        collection.begin(ctx, invoice_id, "finalized")
+        collection.collect(ctx, invoice_id, "finalized")
     (attempt,) = till.attempts()
     victim.dies(money.attempts, collection_steps, attempt.id, step, call, when)
     assert till.payments() == []
@@ -90,7 +90,7 @@ def test_whoever_comes_before_the_lease_ends_keeps_off(till: Till, victim: Victi
     till.payer("pm_card_visa")
     (invoice_id,) = till.bill()
     with till.open() as ctx:
-        collection.begin(ctx, invoice_id, "finalized")
+        collection.collect(ctx, invoice_id, "finalized")
     (attempt,) = till.attempts()
     victim.dies(money.attempts, collection_steps, attempt.id, "perform", 2, "after")
     till.collect()
@@ -104,7 +104,7 @@ def test_a_refund_survives_a_kill_between_any_two_steps(
     till.payer("pm_card_visa")
     (invoice_id,) = till.bill()
     with till.open() as ctx:
-        collection.begin(ctx, invoice_id, "finalized")
+        collection.collect(ctx, invoice_id, "finalized")
     till.collect()
     with till.open() as ctx:
         made = refunds.create(ctx, NewRefund(encode("payment", till.payments()[0].id), 500))

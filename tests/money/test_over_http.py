@@ -53,7 +53,7 @@ def owing(till: Till, token: str | None = None) -> tuple[str, str]:
 def begin(till: Till) -> None:
     for invoice_id in till.invoices("open"):
         with till.open() as ctx:
-            collection.begin(ctx, invoice_id, "finalized")
+            collection.collect(ctx, invoice_id, "finalized")
     till.collect()
 
 
@@ -186,7 +186,7 @@ def test_a_customer_sees_its_own_and_records_nothing(till: Till, new_caller: Cal
     with till.open(scope=frozenset({root})) as ctx, pytest.raises(Forbidden, match="operator_only"):
         payments_manual.record(ctx, NewPayment(account, 1, "EUR"))
     with till.open(scope=frozenset({other.id})) as ctx, pytest.raises(NotFound):
-        collection.begin_on_request(ctx, decode("invoice", invoice))
+        collection.collect_on_request(ctx, decode("invoice", invoice))
 
 
 def settle_refunds(till: Till) -> None:

@@ -51,7 +51,7 @@ class Story:
 
     def begin(self) -> None:
         with self.till.open() as ctx:
-            collection.begin(ctx, self.invoice_id, "dunning")
+            collection.collect(ctx, self.invoice_id, "dunning")
 
     def collect(self) -> None:
         self.till.collect()
