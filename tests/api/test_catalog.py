@@ -124,6 +124,13 @@ def test_a_product_is_renamed_but_not_over_somebody_else_s_change(seller: Caller
     assert wrong(seller.patch(path, {"code": "other"})) == [("/code", "member_unknown")]
 
 
+def test_a_renaming_leaves_what_it_was_before_in_the_audit_trail(seller: Caller) -> None:
+    product = seller.get("/v1/products").json["data"][0]
+    seller.patch(f"/v1/products/{product['id']}", {"name": "Hosting"})
+    newest = seller.get(f"/v1/audit?object={product['id']}").json["data"][0]
+    assert (newest["before"]["name"], newest["after"]["name"]) == ("Colocation", "Hosting")
+
+
 def test_things_are_found_by_external_id(client: Caller) -> None:
     made = client.made("/v1/products", {"code": "a", "name": "A", "external_id": "sku-1"})
     client.made("/v1/products", {"code": "b", "name": "B"})
