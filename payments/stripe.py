@@ -13,6 +13,7 @@ import json
 import os
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
 from functools import cache
 from typing import Any
@@ -160,7 +161,15 @@ class Stripe:
         try:
             return outcome(_client(access).v1.payment_intents.confirm(reference, {"off_session": True}))
         except stripe.StripeError as error:
-            return _refusal(error, reference)
+            known = _refusal(error, reference)
+            return self._hopeless(access, known) if _is_final(error, known) else known
+
+    def _hopeless(self, access: Access, refused: Outcome) -> Outcome:
+        """An intent that cannot be confirmed as it is, its card was detached, say: cancelled, it never charges."""
+        assert refused.reference is not None, "only an intent is confirmed"
+        ended = self.cancel(access, refused.reference)
+        said = replace(ended, code=refused.code, message=refused.message)
+        return said if ended.result is Result.FAILED else ended
 
     def retrieve(self, access: Access, reference: str) -> Outcome:
         try:
@@ -301,6 +310,12 @@ def _refusal(error: stripe.StripeError, reference: str | None = None) -> Outcome
     if isinstance(error, stripe.InvalidRequestError) and reference is None:
         return Outcome(Result.FAILED, code=_code(error), message=_words(error))
     return Outcome(Result.UNKNOWN, reference, code=_code(error), message=_words(error))
+
+
+def _is_final(error: stripe.StripeError, known: Outcome) -> bool:
+    """Whether Stripe refused the request itself and will refuse it again, without saying how the intent stands."""
+    asked_wrongly = isinstance(error, stripe.InvalidRequestError) and error.http_status == 400
+    return asked_wrongly and known.result is Result.UNKNOWN
 
 
 def notice(event: Mapping[str, Any]) -> Notice:

@@ -138,6 +138,7 @@ def facts(row: PaymentMethod) -> dict[str, Any]:
         "id": encode("payment_method", row.id),
         "account": encode("account", row.account_id),
         "gateway_account": encode("gateway_account", row.gateway_account_id),
+        "gateway_reference": row.reference,
         "kind": row.kind,
         "card": row.summary or None,
         "status": row.status,

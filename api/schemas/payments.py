@@ -80,6 +80,7 @@ class PaymentMethod(Resource):
     id = fields.TypeID("payment_method", required=True)
     account = fields.TypeID("account", required=True)
     gateway_account = fields.TypeID("gateway_account", required=True)
+    gateway_reference = fields.String(required=True, description="The gateway's own id of it.")
     kind = fields.String(required=True, example="card")
     card = fields.Nested(Card, allow_none=True)
     status = fields.Enum(("active", "detached"), required=True)

@@ -90,6 +90,12 @@ def attached(account: Account, ident: str, customer_id: str | None, param: str) 
     return found
 
 
+def attached_to(account: Account, ident: str) -> str | None:
+    """Whose payment method it is now."""
+    found = account.get("payment_method", ident)
+    return found["customer"] if found else None
+
+
 def _add_card(account: Account, token: str, card: cards.Card, meta: dict[str, str], month: int, year: int) -> Json:
     body = {
         "type": "card",

@@ -7,7 +7,7 @@ import secrets
 import time
 
 from standins.gateway.cards import Card
-from standins.gateway.customers import attached, behaviour, customer
+from standins.gateway.customers import attached, attached_to, behaviour, customer
 from standins.gateway.form import Params
 from standins.gateway.lists import PAGING, page
 from standins.gateway.problems import Problem, invalid, missing
@@ -135,6 +135,8 @@ def _confirm(account: Account, found: Json, params: Params) -> Json:
             " `automatic_payment_methods[allow_redirects]` to `never`.",
             "return_url",
         )
+    if attached_to(account, found["payment_method"]) != found["customer"]:
+        raise invalid("The PaymentMethod was detached from its Customer and may not be used again.", "payment_method")
     card = behaviour(account, found["payment_method"])
     if card.needs_authentication and not params.flag("off_session"):
         found |= {"status": "requires_action", "next_action": {"type": "use_stripe_sdk", "use_stripe_sdk": {}}}

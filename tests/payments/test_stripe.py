@@ -90,6 +90,20 @@ def test_a_card_that_wants_its_owner_requires_action(access: Access) -> None:
     assert (outcome.result, outcome.code) == (Result.REQUIRES_ACTION, "authentication_required")
 
 
+def test_a_charge_of_a_card_that_was_detached_has_failed_for_good(
+    access: Access, gateway: GatewayProgram, key: str
+) -> None:
+    request = request_for(access)
+    made = PLUGIN.create_intent(access, request)
+    assert made.reference is not None
+    PLUGIN.detach(access, request.payment_method)
+    refused = PLUGIN.confirm(access, made.reference)
+    assert (refused.result, refused.retryable) == (Result.FAILED, False)
+    assert "detached" in (refused.message or "")
+    assert PLUGIN.retrieve(access, made.reference).result is Result.FAILED
+    assert gateway.charges(key)["count"] == 0
+
+
 def test_no_answer_after_the_charge_is_unknown_until_asked(access: Access, gateway: GatewayProgram, key: str) -> None:
     reference = announced(access)
     gateway.fault("payment_intents.confirm", "no_answer", key=key)
