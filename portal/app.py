@@ -7,6 +7,7 @@ from uuid import UUID
 
 from flask import Flask, g, render_template, request
 from flask.typing import ResponseReturnValue
+from sqlalchemy.exc import OperationalError
 from werkzeug.exceptions import HTTPException
 from werkzeug.routing import BaseConverter, ValidationError
 
@@ -23,6 +24,7 @@ WORDS = {
     404: ("Nothing here", "This page does not exist, or it is not yours to see."),
     405: ("Nothing here", "This page cannot be used in that way."),
     429: ("One moment, please", "There were many requests. Try again in a minute."),
+    503: ("Back in a moment", "This page cannot be made right now. Nothing is lost; please try again in a minute."),
     500: ("Our fault", "Something went wrong here. It is written down; please try again in a moment."),
 }
 
@@ -75,7 +77,8 @@ def _http(error: HTTPException) -> ResponseReturnValue:
 
 def _broken(error: Exception) -> ResponseReturnValue:
     log.exception("page failed", extra={"route": str(request.url_rule)})
-    return _page(500)
+    visits.forget()  # whatever is broken, the page that says so needs nothing from it
+    return _page(503 if isinstance(error, OperationalError) else 500)
 
 
 def _page(status: int) -> ResponseReturnValue:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import secrets
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -13,7 +14,7 @@ from uuid import UUID
 from flask import Response, g, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 
-from core.errors import NotFound
+from core.errors import NotFound, Unavailable
 from core.ids import encode
 from runtime import house as houses
 from runtime.unit import unit
@@ -22,6 +23,8 @@ from services.branding import Brand
 from services.clock import system_now
 from services.context import Context
 from services.portal_sessions import Visitor
+
+log = logging.getLogger(__name__)
 
 COOKIE = "busbar_session"
 FORM_COOKIE = "busbar_form"
@@ -43,6 +46,11 @@ def current() -> Visit:
         g.visit = _look_up()
     visit: Visit = g.visit
     return visit
+
+
+def forget() -> None:
+    """For the rest of this request nobody is here, nowhere."""
+    g.visit = Visit(None, HOUSE_BRAND, None)
 
 
 def _look_up() -> Visit:
@@ -96,9 +104,19 @@ def as_stranger() -> Iterator[Context]:
         yield ctx
 
 
-def base_url() -> str:
-    """The address that people reach Busbar under: the configured one, else the one this request came to."""
-    return houses.house().kit.public_url or request.host_url
+def mailed_base_url(ctx: Context) -> str:
+    """The address to write into a mail.
+
+    A request says itself which address it came to, and a liar would have links mailed that lead to it: only a sandbox,
+    whose mail nobody is sent, takes its word.
+
+    Raises:
+        Unavailable: `public_url_missing`, a live provider without BUSBAR_PUBLIC_URL.
+    """
+    if ctx.kit.public_url is None and not ctx.provider.sandbox:
+        log.error("BUSBAR_PUBLIC_URL is not set: nobody can be mailed a link to sign in")
+        raise Unavailable("public_url_missing", "Links to sign in need BUSBAR_PUBLIC_URL.")
+    return ctx.kit.public_url or request.host_url
 
 
 def form_secret() -> str:
@@ -117,7 +135,7 @@ def expected_form_secret() -> str | None:
 
 def set_cookie(response: Response, name: str, value: str, *, path: str, max_age: int | None = None) -> None:
     """A cookie that scripts cannot read and other sites cannot send; over TLS only, where there is TLS."""
-    secure = request.is_secure or base_url().startswith("https:")
+    secure = request.is_secure or (houses.house().kit.public_url or "").startswith("https:")
     response.set_cookie(name, value, max_age=max_age, path=path, httponly=True, samesite="Lax", secure=secure)
 
 

@@ -38,7 +38,7 @@ def ask(provider_id: UUID) -> ResponseReturnValue:
     if "@" not in address or len(address) > ADDRESS_LENGTH_MAX or not address.isprintable():
         return render_template("sign_in.html", wrong=address), 422
     with visits.as_stranger() as ctx:
-        portal_sessions.ask(ctx, address, system_now(), visits.base_url())
+        portal_sessions.ask(ctx, address, system_now(), visits.mailed_base_url(ctx))
         minutes = int(portal_sessions.LINK_LIFE.total_seconds() // 60)
         return render_template("asked.html", email=address, minutes=minutes, sandbox=ctx.provider.sandbox)
 

@@ -10,6 +10,7 @@ from uuid import UUID
 import pytest
 from pypdf import PdfReader
 from sqlalchemy import select, update
+from sqlalchemy.exc import OperationalError
 
 from core.ids import encode, new_id
 from models.billing import Invoice, InvoiceLine
@@ -291,3 +292,15 @@ def test_static_files_are_kept_forever_and_sent_packed(ada: Browser) -> None:
     assert packed.content == plain.content
     assert "immutable" in packed.headers["cache-control"]
     assert ada.http.get("/portal/static/%2e%2e/app.py").status_code == 404
+
+
+def test_a_database_that_is_away_is_a_page_that_says_so(ada: Browser, monkeypatch: pytest.MonkeyPatch) -> None:
+    def away(*_: object, **__: object) -> None:
+        raise OperationalError("SELECT 1", {}, OSError("connection refused"))
+
+    monkeypatch.setattr("portal.visits.unit", away)
+    for path in ("", "invoices", "sign-in", "brand.css"):
+        answer = ada.get(path)
+        assert answer.status_code == 503
+        assert "Back in a moment" in answer.text
+        assert "refused" not in answer.text

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from uuid import UUID
 
 import pytest
@@ -154,3 +155,16 @@ def test_a_form_from_another_site_is_refused(elsewhere: str, browser: Browser) -
 def test_part_of_a_page_asked_for_after_the_session_sends_the_whole_page_to_sign_in(browser: Browser) -> None:
     answer = browser.get("invoices", headers={"HX-Request": "true"})
     assert (answer.status_code, answer.headers["HX-Redirect"]) == (204, f"{browser.home}sign-in")
+
+
+def test_nobody_is_mailed_a_link_to_the_address_that_a_request_claims(
+    new_browser: NewBrowser, house: House, open_unit: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    live = make_provider(house, sandbox=False)
+    with open_unit(live) as ctx:
+        make_account(ctx, email="ada@lumen.example")
+    nowhere = replace(house, kit=replace(house.kit, public_url=None))
+    monkeypatch.setattr("runtime.unit.house", lambda: nowhere)
+    assert new_browser(live).submit("sign-in", email="ada@lumen.example").status_code == 503
+    with open_unit(live) as ctx:
+        assert ctx.session.scalars(select(Mail)).all() == []
