@@ -62,6 +62,10 @@ CHANGE_REFUSALS = {
     "quantity_negative": "A quantity below zero.",
     "quantity_not_allowed": "Usage has no ordered quantity.",
 }
+PREVIEW_REFUSALS = {
+    "as_of_out_of_range": "More than five years ahead.",
+    "preview_too_long": "More than 10,000 lines.",
+}
 ENDED = {
     "subscription_ended": "It has ended.",
     "subscription_not_started": "It has not started, so it has no period yet.",
@@ -99,7 +103,7 @@ class Subscriptions(MethodView):
 @blp.route("/v1/subscriptions/preview")
 class OrderPreview(MethodView):
     @require("subscriptions:read")
-    @refuses(422, **ORDER_REFUSALS, as_of_out_of_range="More than five years ahead.")
+    @refuses(422, **ORDER_REFUSALS, **PREVIEW_REFUSALS)
     @blp.arguments(SubscriptionPreviewNew, example={**ORDER_EXAMPLE, "as_of": "2026-03-01T00:00:00Z"})
     @blp.response(200, Preview)
     def post(self, body: dict[str, Any]) -> PreviewValue:
@@ -128,7 +132,7 @@ class OneSubscription(MethodView):
 class ChangePreview(MethodView):
     @require("subscriptions:read")
     @refuses(409, **ENDED)
-    @refuses(422, **CHANGE_REFUSALS, as_of_out_of_range="More than five years ahead.")
+    @refuses(422, **CHANGE_REFUSALS, **PREVIEW_REFUSALS)
     @blp.arguments(ChangePreviewNew, example={"effective": "now", "quantities": {"rack": "5"}})
     @blp.response(200, Preview)
     def post(self, body: dict[str, Any], subscription_id: UUID) -> PreviewValue:

@@ -38,6 +38,11 @@ class Interval:
         """As a plan price shows it."""
         return {"unit": self.unit, "count": self.count}
 
+    @property
+    def days_least(self) -> int:
+        """How many days it has at least; a month has 28."""
+        return (_DAYS[self.unit] if self.unit in _DAYS else 28 * _MONTHS[self.unit]) * self.count
+
 
 @cache
 def zone(name: str) -> ZoneInfo:

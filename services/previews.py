@@ -31,6 +31,7 @@ from services.subscriptions import CheckedOrder, Order
 from stores.usage import slots_many
 
 AHEAD_MOST = timedelta(days=5 * 365)
+LINES_MOST = 10_000
 
 
 @dataclass(frozen=True)
@@ -64,12 +65,13 @@ def of_order(ctx: Context, order: Order, as_of: datetime | None) -> Preview:
         as_of: by default the start. An order that starts when it is provisioned is taken to start now.
 
     Raises:
-        As `subscriptions.check`. Invalid: `as_of_out_of_range`.
+        As `subscriptions.check`. Invalid: `as_of_out_of_range`, `preview_too_long`.
     """
     checked = subscriptions.check(ctx, order)
     start = order.start_at or ctx.now
     until = _until(ctx, as_of or max(start, ctx.now))
     items = _items(ctx, checked, start)
+    _check_length(items, until)
     unused = {request: _nothing(request) for request in due_spans(items, until)}
     return _preview(propose(items, unused, until), checked.currency, until)
 
@@ -83,7 +85,8 @@ def of_change(
         as_of: by default when the change takes effect. What is scheduled until then is taken into account.
 
     Raises:
-        As `contract_changes.make`. Conflict: `subscription_not_started`. Invalid: `as_of_out_of_range`.
+        As `contract_changes.make`. Conflict: `subscription_not_started`.
+        Invalid: `as_of_out_of_range`, `preview_too_long`.
     """
     subscription = subscriptions.find(ctx, subscription_id)
     agreed = contract_changes.agree(ctx, subscription, wanted)
@@ -96,6 +99,7 @@ def of_change(
     for when, each in sorted(to_come, key=lambda entry: entry[0]):
         change = _change(ctx, each, subscription.currency)
         items = apply(_with_all(items, change), change, when)
+    _check_length(items, until)
     needed = due_spans(items, until)
     used = slots_many(ctx.session, ctx.provider.id, needed) if needed else {}
     return _preview(propose(items, used, until), subscription.currency, until)
@@ -117,6 +121,23 @@ def _until(ctx: Context, as_of: datetime) -> datetime:
     if as_of > ctx.now + AHEAD_MOST:
         raise Invalid("as_of_out_of_range", "A preview looks at most five years ahead.", "/as_of")
     return as_of
+
+
+def _check_length(items: Sequence[Item], until: datetime) -> None:
+    """Refuse what would take long to answer: daily prices over years. What was billed already does not count.
+
+    Raises:
+        Invalid: `preview_too_long`.
+    """
+    lines = 0
+    for item in items:
+        billed_until = max((claim.span.end for claim in item.claims), default=item.anchored_at)
+        for term in item.terms:
+            ahead = min(term.end or until, until) - max(term.start, billed_until)
+            if term.price.interval is not None:
+                lines += max(0, ahead.days) // term.price.interval.days_least
+    if lines > LINES_MOST:
+        raise Invalid("preview_too_long", f"This has more than {LINES_MOST} lines; look less far ahead.", "/as_of")
 
 
 def _items(ctx: Context, checked: CheckedOrder, start: datetime) -> list[Item]:

@@ -207,6 +207,15 @@ def test_a_preview_does_not_look_for_ever(shop: Caller) -> None:
     assert wrong(shop.post("/v1/subscriptions/preview", far)) == [("/as_of", "as_of_out_of_range")]
 
 
+def test_a_preview_of_too_many_lines_is_refused_before_it_is_made(shop: Caller) -> None:
+    daily = [plan_price(f"rack-{i}", interval={"unit": "day"}) for i in range(40)]
+    make_plan(shop, *daily, code="daily")
+    month = order(plan="daily", as_of="2026-02-15T00:00:00Z")
+    assert len(shop.made("/v1/subscriptions/preview", month)["lines"]) == 40 * 32
+    year = order(plan="daily", as_of="2027-01-15T00:00:00Z")
+    assert wrong(shop.post("/v1/subscriptions/preview", year)) == [("/as_of", "preview_too_long")]
+
+
 def test_more_racks_from_now_on_are_previewed_and_asked_for(shop: Caller) -> None:
     made = shop.made("/v1/subscriptions", order(quantities={"rack": "1"}))
     change = {"effective": "now", "quantities": {"rack": "4"}}
