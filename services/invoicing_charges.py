@@ -16,6 +16,7 @@ from uuid import UUID
 from sqlalchemy import update
 from sqlalchemy.dialects.postgresql import Range
 
+from billing.adjustments import ADJUSTMENT, adjust, closed_spans
 from billing.items import USAGE
 from billing.proposal import CREDIT, Parked, Proposal, ProposedCharge, ShrunkClaim, due_spans, propose
 from billing.rating import shown
@@ -27,6 +28,8 @@ from services.context import Context
 from services.invoicing_items import Contracts
 from services.sets import add_rows
 from stores.usage import slots_many
+
+PREFIXES = {CREDIT: "Credit: ", ADJUSTMENT: "Adjustment: "}
 
 
 @dataclass(frozen=True)
@@ -56,7 +59,25 @@ def propose_for(ctx: Context, payers: Collection[UUID], as_of: datetime, closed:
     used = slots_many(ctx.session, ctx.provider.id, needed) if needed else {}
     proposal = propose(contracts.items, used, as_of)
     charges = tuple(c for c in proposal.charges if c.kind != USAGE or c.span.end <= closed)
-    return Proposed(contracts, Proposal(proposal.shrunk, charges, proposal.parked))
+    late = _adjustments(ctx, contracts, proposal.shrunk, as_of)
+    return Proposed(contracts, Proposal(proposal.shrunk, charges + late, proposal.parked))
+
+
+def _adjustments(
+    ctx: Context, contracts: Contracts, shrunk: Collection[ShrunkClaim], as_of: datetime
+) -> tuple[ProposedCharge, ...]:
+    """What arrived late for spans that are billed. The evidence is gathered only for those that changed."""
+    since = ctx.now - timedelta(days=ctx.provider.settings.usage_cutoff_days)
+    billed = closed_spans(contracts.items, since, {claim.claim_id for claim in shrunk})
+    if not billed:
+        return ()
+    requests = [span.request for span in billed]
+    quick = slots_many(ctx.session, ctx.provider.id, requests, evidence=False)
+    changed = {charge.claim_id for charge in adjust(billed, quick, as_of)}
+    if not changed:
+        return ()
+    again = [span for span in billed if span.claim.claim_id in changed]
+    return adjust(again, slots_many(ctx.session, ctx.provider.id, [span.request for span in again]), as_of)
 
 
 def closed_by(ctx: Context, as_of: datetime) -> datetime:
@@ -119,7 +140,7 @@ def _charge(ctx: Context, charge: ProposedCharge, contracts: Contracts) -> dict[
         "exact": Decimal(shown(charge.exact)),
         "amount": charge.amount,
         "currency": charge.currency,
-        "description": f"Credit: {price.words}" if charge.kind == CREDIT else price.words,
+        "description": PREFIXES.get(charge.kind, "") + price.words,
         "inputs": dict(charge.inputs),
         "known_until": _known_until(ctx, charge),
         "created_at": ctx.now,
@@ -128,5 +149,6 @@ def _charge(ctx: Context, charge: ProposedCharge, contracts: Contracts) -> dict[
 
 def _known_until(ctx: Context, charge: ProposedCharge) -> datetime:
     """The latest arrival that was taken into account; what counts nothing knows everything up to now."""
-    arrived = charge.inputs.get("usage", {}).get("known_until")
+    rated = charge.inputs.get("used") or charge.inputs
+    arrived = rated.get("usage", {}).get("known_until")
     return parse_instant(arrived) if arrived else ctx.now

@@ -11,6 +11,7 @@ from uuid import UUID
 
 from sqlalchemy import Uuid, and_, bindparam, func, select, update
 from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.orm import aliased
 
 from billing.invoices import Billable, DocumentKey, PlannedDocument, collect
 from billing.lines import quality, unit_price
@@ -53,11 +54,13 @@ def _waiting(ctx: Context) -> Any:
     def same(table: Any, column: Any) -> Any:
         return and_(table.provider_id == Charge.provider_id, table.id == column)
 
+    corrected, billed_on = aliased(Charge), aliased(InvoiceLine)
     return (
         select(
             Charge,
             Account.name.label("beneficiary_name"),
-            Seller.tax_rate,
+            # A correction is taxed as what it corrects was, whatever the rate is by now.
+            func.coalesce(billed_on.tax_rate, Seller.tax_rate).label("tax_rate"),
             Seller.tax_name,
             Price.position,
             Plan.name.label("plan_name"),
@@ -71,6 +74,8 @@ def _waiting(ctx: Context) -> Any:
         .join(Price, same(Price, Charge.price_id))
         .join(Subscription, same(Subscription, Charge.subscription_id))
         .join(Plan, same(Plan, Subscription.plan_id))
+        .outerjoin(corrected, same(corrected, Charge.adjusts_id))
+        .outerjoin(billed_on, same(billed_on, corrected.invoice_line_id))
         .where(Charge.provider_id == ctx.provider.id, Charge.invoice_line_id.is_(None), Charge.released_at.is_(None))
     )
 

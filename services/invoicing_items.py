@@ -152,7 +152,7 @@ def _claims(ctx: Context) -> Select[*tuple[Any, ...]]:
             func.sum(Charge.amount).label("net_amount"),
             func.array_agg(Charge.id).filter(Charge.kind.in_(ORIGINALS)).label("charge_ids"),
             func.array_agg(Charge.price_id).filter(Charge.kind.in_(ORIGINALS)).label("price_ids"),
-            func.array_agg(Charge.quantity).filter(Charge.kind.in_(ORIGINALS)).label("quantities"),
+            func.sum(Charge.quantity).filter(Charge.kind.in_((*ORIGINALS, "adjustment"))).label("quantity"),
         )
         .where(
             Charge.provider_id == BilledSpan.provider_id,
@@ -170,7 +170,7 @@ def _claims(ctx: Context) -> Select[*tuple[Any, ...]]:
             charged.c.net_amount,
             charged.c.charge_ids[1].label("charge_id"),
             charged.c.price_ids[1].label("price_id"),
-            charged.c.quantities[1].label("quantity"),
+            charged.c.quantity,
         )
         .select_from(BilledSpan)
         .join(charged, BilledSpan.id == charged.c.claim_id)
