@@ -12,10 +12,12 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
+
+from sqlalchemy.exc import InterfaceError, OperationalError
 
 from core.period import rfc3339
 from jobs.finding import Due, due_by_kind, least_due_after
@@ -32,6 +34,7 @@ ACTOR = "job:clock"
 WAIT_SECONDS = 10.0
 REACTION_TRIES = 4
 RENEW_SECONDS = 3.0
+PAUSE_SECONDS = 1.0
 SLICE_SECONDS = 15.0
 FOUND_MAX = 500
 HOUR = timedelta(hours=1)
@@ -74,6 +77,10 @@ class Drive:
                 return self._to_target(time.monotonic() + slice_seconds)
         except LeaseLost:
             log.info("another driver took over", extra={"provider": str(self.provider_id)})
+        except (OperationalError, InterfaceError) as error:
+            # The database was away, or a lock was: no reason to stop, somebody goes on from here.
+            log.warning("the clock pauses", exc_info=error, extra={"provider": str(self.provider_id)})
+            return self._pause(f"At {rfc3339(self.now)}, and trying again: {type(error.orig).__name__}.")
         except Exception as error:
             log.exception("the clock stops", extra={"provider": str(self.provider_id), "at": rfc3339(self.now)})
             self._stop(f"At {rfc3339(self.now)}: {error}")
@@ -184,6 +191,14 @@ class Drive:
     def _remark(self, detail: str) -> None:
         with self._unit() as ctx:
             test_clock.remark(ctx, self.token, detail)
+
+    def _pause(self, detail: str) -> bool:
+        """Leave it to another driver: at once if the database is back, else when the lease has run out."""
+        time.sleep(PAUSE_SECONDS)
+        with suppress(OperationalError, InterfaceError, LeaseLost), self._unit() as ctx:
+            test_clock.remark(ctx, self.token, detail)
+            test_clock.give_back(ctx, self.token)
+        return False
 
     def _stop(self, detail: str) -> None:
         try:

@@ -27,7 +27,8 @@ BUSINESS = (
     Kind(
         "subscription_start",
         "billing",
-        "SELECT provider_id, id, start_at AS due_at FROM subscription WHERE status = 'pending' AND start_at IS NOT NULL",
+        "SELECT provider_id, id, start_at AS due_at FROM subscription"
+        " WHERE status = 'pending' AND start_at IS NOT NULL",
         one("subscription_start", subscriptions.start_due),
         business=True,
     ),

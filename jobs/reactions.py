@@ -22,7 +22,6 @@ log = logging.getLogger(__name__)
 Reaction = Callable[[Context, Event], object]
 
 
-
 def _collect(ctx: Context, event: Event) -> None:
     collection.collect(ctx, event.object_id, "finalized")
 
@@ -36,7 +35,7 @@ def _decide_again(ctx: Context, event: Event) -> None:
 
 
 def _try_new_method(ctx: Context, event: Event) -> None:
-    if event.account_id is not None:
+    if event.account_id is not None and event.data["is_default"]:
         collection.collect_for_account(ctx, event.account_id)
 
 
@@ -47,6 +46,7 @@ REACTIONS: Mapping[str, tuple[Reaction, ...]] = {
     "payment.failed": (_decide_again,),
     "payment.requires_action": (_decide_again,),
     "payment_method.attached": (_try_new_method,),
+    "payment_method.updated": (_try_new_method,),
 }
 
 ACTOR = "job:reactions"

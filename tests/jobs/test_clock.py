@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
 
 import pytest
-from sqlalchemy import insert, select, update
+from sqlalchemy import insert, select, text, update
 
 from core.errors import Conflict, Invalid
 from core.ids import new_id
@@ -189,6 +189,26 @@ def test_a_failure_stops_the_clock_with_its_reason_and_another_advance_goes_on_f
     world.drive().run()
     assert shown(open_unit) == (at(20), "ready", None)
     assert [when for *_, when in world.done] == [at(16), at(16), at(17)]
+
+
+def test_a_database_that_was_away_for_a_moment_pauses_the_clock_and_does_not_stop_it(
+    open_unit: Open, world: World
+) -> None:
+    unlucky = put_down(open_unit, "first", at(16))
+
+    def run_out_of_time(ctx: Context, _: UUID) -> None:
+        world.acts.clear()
+        ctx.session.execute(text("SET LOCAL statement_timeout = '5ms'"))
+        ctx.session.execute(text("SELECT pg_sleep(5)"))
+
+    world.acts[unlucky] = run_out_of_time
+    advance(open_unit, at(20))
+    assert not world.drive().run()
+    now, status, detail = shown(open_unit)
+    assert (now, status) == (at(16), "advancing")
+    assert "trying again" in (detail or "")
+    assert world.drive().run()
+    assert shown(open_unit)[:2] == (at(20), "ready")
 
 
 def test_a_reaction_that_keeps_failing_stops_the_clock_with_its_reason(open_unit: Open, world: World) -> None:
