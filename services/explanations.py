@@ -57,8 +57,32 @@ def explanation(ctx: Context, invoice_id: UUID, line_id: UUID) -> dict[str, Any]
         "known_until": rfc3339(charge.known_until),
         "billed_at": rfc3339(charge.created_at),
         **explain(charge.inputs),
+        "corrections": _corrections(ctx, charge),
         "today": _today(ctx, charge),
     }
+
+
+def _corrections(ctx: Context, charge: Charge) -> list[dict[str, Any]]:
+    """What later charges gave back or added, in the order in which they were made."""
+    rows = ctx.session.scalars(
+        select(Charge)
+        .where(
+            Charge.provider_id == ctx.provider.id,
+            Charge.claim_id == charge.claim_id,
+            Charge.adjusts_id == charge.id,
+            Charge.released_at.is_(None),
+        )
+        .order_by(Charge.id)
+    )
+    return [
+        {
+            "charge": encode("charge", row.id),
+            "kind": row.kind,
+            "amount": row.amount,
+            "line": encode("invoice_line", row.invoice_line_id) if row.invoice_line_id else None,
+        }
+        for row in rows
+    ]
 
 
 def _today(ctx: Context, charge: Charge) -> Mapping[str, Any] | None:

@@ -181,6 +181,15 @@ class ExplainedCredit(Schema):
     used_amount = fields.MinorAmount(required=True)
 
 
+class ExplainedCorrection(Schema):
+    """A later charge that corrects this one."""
+
+    charge = fields.TypeID("charge", required=True)
+    kind = fields.Enum(KINDS, required=True)
+    amount = fields.MinorAmount(required=True)
+    line = fields.TypeID("invoice_line", required=True, allow_none=True, description="null while it waits.")
+
+
 class Explained(Schema):
     """How an amount comes about. Of a credit: how the part that was used comes about."""
 
@@ -222,6 +231,9 @@ class Explanation(Explained):
     billed_at = fields.Instant(required=True)
     price = fields.Nested(ExplainedPrice, required=True)
     credit = fields.Nested(ExplainedCredit, required=True, allow_none=True)
+    corrections = fields.List(
+        fields.Nested(ExplainedCorrection), required=True, description="What later charges gave back or added."
+    )
     today = fields.Nested(
         ExplainedToday, required=True, allow_none=True, description="null while it would look the same."
     )

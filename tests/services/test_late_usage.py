@@ -66,6 +66,9 @@ def test_what_arrives_late_is_charged_on_the_next_invoice(open_unit: Open, meter
         assert (why["credit"]["billed_amount"], why["credit"]["used_amount"]) == (2500, 3500)
         assert why["adjusts"] is not None
         assert why["usage"]["events"]["quantity"] == "140"
+        (original,) = lines_of(ctx, first)
+        (correction,) = invoicing.explanation(ctx, first.id, original.id)["corrections"]
+        assert (correction["kind"], correction["amount"], correction["charge"]) == ("adjustment", 1000, why["charge"])
 
 
 def test_what_arrives_later_still_is_compared_with_the_earlier_adjustment_too(
