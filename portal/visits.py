@@ -16,6 +16,7 @@ from flask.typing import ResponseReturnValue
 
 from core.errors import NotFound, Unavailable
 from core.ids import encode
+from exports.document import DEFAULT_COLOUR
 from runtime import house as houses
 from runtime.unit import unit
 from services import branding, portal_sessions
@@ -28,7 +29,7 @@ log = logging.getLogger(__name__)
 
 COOKIE = "busbar_session"
 FORM_COOKIE = "busbar_form"
-HOUSE_BRAND = Brand("Busbar", branding.DEFAULT_COLOUR, None, None, None)
+HOUSE_BRAND = Brand("Busbar", DEFAULT_COLOUR, None, None, None)
 
 
 @dataclass(frozen=True)

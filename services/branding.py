@@ -8,11 +8,11 @@ from uuid import UUID
 
 from sqlalchemy import select
 
+from exports.document import DEFAULT_COLOUR
 from models.accounts import Account
 from models.providers import Seller
 from services.context import Context
 
-DEFAULT_COLOUR = "#1d4ed8"
 _COLOUR = re.compile(r"#[0-9a-fA-F]{6}")
 
 
