@@ -38,7 +38,7 @@ openapi: setup ## Write openapi/openapi.json anew from the routes.
 	$(BIN)/busbar openapi --write
 
 bench: setup ## Measure the ingest path over HTTP beside PostgreSQL's raw COPY.
-	$(BIN)/python -P -m benchmarks $(ARGS)
+	$(BIN)/python -m benchmarks $(ARGS)
 
 stop: setup ## Stop the embedded servers; their data stays under var/.
 	@$(BIN)/busbar stop

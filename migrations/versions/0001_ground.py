@@ -101,7 +101,8 @@ BEGIN
     RETURN;
   END IF;
   PERFORM pg_advisory_xact_lock(hashtext('busbar_partition'));
-  IF to_regclass('public.' || part) IS NOT NULL THEN
+  -- Asked of the table itself: to_regclass may remember that there was none before we waited.
+  IF EXISTS (SELECT 1 FROM pg_class WHERE relname = part AND relnamespace = 'public'::regnamespace) THEN
     RETURN;
   END IF;
   EXECUTE format('CREATE TABLE public.%I PARTITION OF public.%I FOR VALUES FROM (%L) TO (%L)', part, bulk,

@@ -6,8 +6,11 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
+from sqlalchemy import update
+
 from billing.metering.slots import Part, SlotRequest, Usage
 from core.ids import encode
+from models.providers import TestClock
 from services.context import Context
 from services.usage_sent import SentEvent
 from stores.usage import slots_many
@@ -184,3 +187,17 @@ def test_a_rolled_back_batch_has_claimed_nothing(open_unit: Open) -> None:
         pass
     with open_unit() as ctx:
         assert send(ctx, [an_event(metered, "e1", DAY, "1")]).accepted == 1
+
+
+def test_the_first_rows_of_a_month_may_come_from_many_at_once(open_unit: Open) -> None:
+    with open_unit() as ctx:
+        ctx.session.execute(update(TestClock).values(now=datetime(2031, 5, 15, tzinfo=UTC)))
+        metered = a_metered_point(ctx)
+    month = datetime(2031, 5, 10, tzinfo=UTC)
+
+    def deliver(number: int) -> int:
+        with open_unit() as ctx:
+            return send(ctx, [an_event(metered, f"e{number}", month, "1")]).accepted
+
+    with ThreadPoolExecutor(6) as pool:
+        assert sum(pool.map(deliver, range(24))) == 24

@@ -1,0 +1,65 @@
+"""`make bench`: the ingest path over HTTP, beside PostgreSQL's raw COPY of the same rows."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+
+from benchmarks import copying, load, server
+from benchmarks.load import Outcome
+from benchmarks.server import Server
+
+KINDS = ("events", "readings")
+SIZES = (1, 100, 1000)
+
+
+def main() -> int:
+    """Run everything and print a table."""
+    parser = argparse.ArgumentParser(prog="benchmarks", description=__doc__)
+    parser.add_argument("--seconds", type=float, default=8, help="how long each part lasts (default 8)")
+    parser.add_argument("--only", choices=KINDS, help="only events, or only readings")
+    parser.add_argument("--sizes", type=int, nargs="*", default=SIZES, help="rows a request (default 1 100 1000)")
+    parser.add_argument("--keep", type=Path, help="a directory for the server's data, kept afterwards")
+    args = parser.parse_args()
+    directory = args.keep or Path(tempfile.mkdtemp(prefix="bench"))
+    print(f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}; fsync on", flush=True)
+    try:
+        with server.started(directory) as running:
+            measure(running, args)
+    finally:
+        if args.keep is None:
+            shutil.rmtree(directory, ignore_errors=True)
+    return 0
+
+
+def measure(running: Server, args: argparse.Namespace) -> None:
+    """All parts, one line each."""
+    copied = None
+    for kind in KINDS if args.only is None else (args.only,):
+        for size in args.sizes:
+            connections = 16 if size == 1 else 2
+            outcome = load.run(running, kind, size, connections=connections, seconds=args.seconds)
+            show(f"{kind}, {size} a request, {connections} connections", outcome)
+            if kind == "events" and size == max(args.sizes):
+                copied = copying.run(running, size, connections=2, seconds=args.seconds)
+                show(f"raw COPY of events, {size} a commit, 2 connections", copied)
+                print(f"  ratio to COPY: {outcome.rows_per_second / copied.rows_per_second:.2f}")
+    print(json.dumps(server.settings_of(running)), file=sys.stderr)
+
+
+def show(what: str, outcome: Outcome) -> None:
+    print(
+        f"{what:48} {outcome.rows_per_second:9,.0f} rows/s {outcome.requests_per_second:8,.0f} requests/s"
+        f"   p50 {outcome.percentile(50):6.1f} ms  p99 {outcome.percentile(99):6.1f} ms",
+        flush=True,
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())
