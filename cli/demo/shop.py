@@ -25,7 +25,7 @@ SELLER = {
     "brand_color": "#0f4c81",
     "logo_svg": LOGO,
     "number_prefix": "LH",
-    "payment_terms_days": 7,
+    "payment_terms_days": 5,
     "tax_rate": "21",
     "footer": "Questions about this invoice? billing@lighthouse.example",
 }
@@ -36,13 +36,13 @@ ENERGY = {
     "tiers": [{"up_to": "1000", "unit_price": "0.29"}, {"up_to": None, "unit_price": "0.245"}],
 }
 MONTHLY = {"unit": "month", "count": 1}
-# A short way through dunning: two letters and a second try of the card within four days of the due date.
+# A short way through dunning: two letters and a second try of the card within three days of the due date.
 DUNNING = {
     "steps": [
         {"after_days": 1, "action": "remind"},
-        {"after_days": 2, "action": "retry"},
-        {"after_days": 3, "action": "remind"},
-        {"after_days": 4, "action": "suspend"},
+        {"after_days": 1, "action": "retry"},
+        {"after_days": 2, "action": "remind"},
+        {"after_days": 3, "action": "suspend"},
         {"after_days": 30, "action": "deprovision"},
     ]
 }
