@@ -64,6 +64,8 @@ class Drive:
     token: UUID = field(default_factory=uuid4)
     now: datetime = field(default=UNKNOWN, init=False)
     target: datetime = field(default=UNKNOWN, init=False)
+    next_due: datetime | None = field(default=None, init=False)
+    followed: bool = field(default=False, init=False)
 
     def run(self, slice_seconds: float = SLICE_SECONDS) -> bool:
         """Drive; False when the time slice ended before the target was reached, and somebody should go on."""
@@ -72,6 +74,7 @@ class Drive:
             if clock is None or clock.target is None:
                 return True
             self.now, self.target = clock.now, clock.target
+            self.followed = bool(self.lagging(ctx, self._next_hour()))
         try:
             with self._lease_kept():
                 return self._to_target(time.monotonic() + slice_seconds)
@@ -93,9 +96,7 @@ class Drive:
                 with self._unit() as ctx:
                     test_clock.give_back(ctx, self.token)
                 return False
-            self.now = self._next_instant()
-            with self._unit() as ctx:
-                test_clock.move(ctx, self.token, self.now, system_now())
+            self._move(self._next_instant())
             self._wait_for_agents()
             self._do_all_due()
         with self._unit() as ctx:
@@ -104,17 +105,25 @@ class Drive:
 
     def _next_instant(self) -> datetime:
         """The least of: what falls due next, the next full hour if agents follow this clock, the target."""
-        with dispatch() as session:
-            business = [kind for kind in self.kinds if kind.business]
-            due = least_due_after(session, business, self.provider_id, self.now)
-        hour = self.now.replace(minute=0, second=0, microsecond=0) + HOUR
-        with self._unit() as ctx:
-            followed = bool(self.lagging(ctx, hour))
-        candidates = [self.target, *([due] if due else []), *([hour] if followed else [])]
+        candidates = [self.target]
+        if self.next_due is not None:
+            candidates.append(self.next_due)
+        if self.followed:
+            candidates.append(self._next_hour())
         return min(candidates)
 
+    def _next_hour(self) -> datetime:
+        return self.now.replace(minute=0, second=0, microsecond=0) + HOUR
+
+    def _move(self, instant: datetime) -> None:
+        """Set the clock. In the same transaction, look whether agents follow it: they stop at each full hour."""
+        self.now = instant
+        with self._unit() as ctx:
+            test_clock.move(ctx, self.token, instant, system_now())
+            self.followed = bool(self.lagging(ctx, self._next_hour()))
+
     def _wait_for_agents(self) -> None:
-        if self.now.minute or self.now.second or self.now.microsecond:
+        if not self.followed or self.now.minute or self.now.second or self.now.microsecond:
             return
         started = time.monotonic()
         # One transaction for all looks: each statement sees what has been committed by then, and costs least so.
@@ -163,15 +172,15 @@ class Drive:
         The latter includes what somebody else has in hand, and what pauses for a moment: the clock waits for both.
         """
         soon = system_now() + timedelta(seconds=WAIT_SECONDS)
-        waited_for = [
-            (kind, self.now if kind.business else soon) for kind in self.kinds if kind.business or kind.drained
-        ]
+        business = [kind for kind in self.kinds if kind.business]
+        until = [(kind, self.now) for kind in business] + [(kind, soon) for kind in self.kinds if kind.drained]
         with dispatch() as session:
-            found = due_by_kind(session, waited_for, self.provider_id, FOUND_MAX)
-        business = {kind.name for kind in self.kinds if kind.business}
+            found = due_by_kind(session, until, self.provider_id, FOUND_MAX)
+            self.next_due = least_due_after(session, business, self.provider_id, self.now)
+        names = {kind.name for kind in business}
         return (
-            {name: due for name, due in found.items() if name in business},
-            {name: due for name, due in found.items() if name not in business},
+            {name: due for name, due in found.items() if name in names},
+            {name: due for name, due in found.items() if name not in names},
         )
 
     def _work(self, found: Mapping[str, Sequence[Due]]) -> None:
