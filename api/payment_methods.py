@@ -32,6 +32,7 @@ class PaymentMethods(MethodView):
     @refuses(
         422,
         account_unknown="There is no such account.",
+        account_is_no_payer="Its invoices go to another account.",
         gateway_account_unknown="There is no such gateway account.",
         gateway_account_missing="The seller has none that charges cards.",
         gateway_account_of_other_seller="It is another seller's.",

@@ -115,6 +115,13 @@ def prospect(ctx: Context, invoice: Invoice) -> Prospect:
     return Prospect(not hopeless, in_flight)
 
 
+def has_other_method(ctx: Context, attempt: PaymentAttempt) -> bool:
+    """Whether the payer's default method has become another than the one that was tried."""
+    invoice = lookups.by_id(ctx, Invoice, "invoice", attempt.invoice_id)
+    method = payment_methods.default_for(ctx, invoice.account_id, invoice.seller_id)
+    return method is not None and method.id != attempt.payment_method_id
+
+
 def look_again(ctx: Context, gateway_account_id: UUID, reference: str | None, attempt_id: UUID | None) -> str | None:
     """A gateway told of a charge: have it asked about now.
 

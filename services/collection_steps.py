@@ -38,7 +38,7 @@ from services.context import Context
 from services.payments import Receipt
 
 # Longer than a gateway's time-out: while a lease holds, its holder may still be waiting for the answer.
-LEASE = timedelta(seconds=45)
+LEASE = timedelta(seconds=30)
 # Pauses after unknown results: the first question is asked at once.
 PAUSES_S = (0, 1, 5, 15, 60, 300, 1800, 3600)
 # An intent that cannot be confirmed so many times is cancelled, which makes sure that it never charges.
@@ -188,8 +188,9 @@ def _fail(ctx: Context, attempt: PaymentAttempt, outcome: Outcome) -> None:
     _say_why(attempt, outcome)
     _close(ctx, attempt)
     _tell(ctx, "payment.failed", attempt)
-    if attempt.then is not None:
-        collection.collect(ctx, attempt.invoice_id, attempt.then)
+    then = attempt.then or ("new_method" if collection.has_other_method(ctx, attempt) else None)
+    if then is not None:
+        collection.collect(ctx, attempt.invoice_id, then)
 
 
 def _wait_for_customer(ctx: Context, attempt: PaymentAttempt, outcome: Outcome) -> None:

@@ -10,7 +10,7 @@ from uuid import UUID
 from sqlalchemy import select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 
-from core.errors import Conflict
+from core.errors import Conflict, Invalid
 from core.ids import encode, new_id
 from core.period import rfc3339
 from models.accounts import Account
@@ -37,12 +37,16 @@ def attach(ctx: Context, new: NewPaymentMethod) -> PaymentMethod:
     """Attach what a token stands for to an account. Its first method is its default.
 
     Raises:
-        Invalid: `account_unknown`, what `gateway_accounts.resolve` refuses, `gateway_refused` for the token.
+        Invalid: `account_unknown`, `account_is_no_payer`, what `gateway_accounts.resolve` refuses, `gateway_refused`
+            for the token.
         Conflict: `payment_method_taken`, where another account has it.
         Unavailable: the gateway does not answer.
     """
     account = lookups.by_reference(ctx, Account, "account", new.account, pointer="/account", account=Account.id)
     home = gateway_accounts.resolve(ctx, new.gateway_account, account.seller_id, automatic=True)
+    if account.payer_id != account.id:
+        payer = encode("account", account.payer_id)
+        raise Invalid("account_is_no_payer", f"Invoices of this account go to its payer, {payer}.", "/account")
     access, plugin = gateway_accounts.access(ctx, home), charging(home.gateway)
     customer = _customer(ctx, plugin, access, home, account)
     card = plugin.attach(access, new.token, customer)
@@ -92,7 +96,7 @@ def make_default(ctx: Context, method_id: UUID) -> PaymentMethod:
         _no_other_default(ctx, row.account_id)
         row.is_default = True
         ctx.session.flush()
-        _tell(ctx, "payment_method.attached", row)
+        _tell(ctx, "payment_method.updated", row)
     return row
 
 
@@ -108,6 +112,7 @@ def detach(ctx: Context, method_id: UUID) -> PaymentMethod:
         if heir is not None:
             heir.is_default = True
             ctx.session.flush()
+            _tell(ctx, "payment_method.updated", heir)
         _tell(ctx, "payment_method.detached", row)
     return row
 

@@ -27,7 +27,7 @@ from services.payments import credit
 from services.payments_manual import operator_only
 
 JOB = "refunds"
-LEASE = timedelta(seconds=45)
+LEASE = timedelta(seconds=30)
 PAUSES_S = (1, 5, 30, 120, 600, 3600)
 
 

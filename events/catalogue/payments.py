@@ -6,6 +6,7 @@ from events.catalogue.entry import EventType
 
 EVENTS = (
     EventType("payment_method.attached", "payment_method", "A way to take an account's money was added."),
+    EventType("payment_method.updated", "payment_method", "Another way to take an account's money is its default."),
     EventType("payment_method.detached", "payment_method", "A way to take an account's money was removed."),
     EventType("payment.succeeded", "payment", "Money was received: by card, or recorded by hand."),
     EventType("payment.requires_action", "payment_attempt", "The customer has to authenticate before money is taken."),

@@ -276,3 +276,14 @@ def test_a_detached_card_is_charged_no_more_and_the_next_one_takes_over(till: Ti
         counted = ctx.session.scalar(select(func.count()).where(PaymentAttempt.provider_id == ctx.provider.id))
     assert (counted, till.attempts()[0].status) == (1, "succeeded")
     assert till.attempts()[0].payment_method_id != second
+
+
+def test_a_card_that_was_replaced_while_it_was_tried_gives_way_to_its_successor(till: Till) -> None:
+    payer = till.payer("pm_card_visa_chargeDeclinedInsufficientFunds")
+    till.bill()
+    begin(till)
+    with till.open() as ctx:
+        till.attach(ctx, payer, "pm_card_visa")
+    till.collect()
+    till.collect()
+    assert [(a.status, a.trigger) for a in till.attempts()] == [("failed", "finalized"), ("succeeded", "new_method")]

@@ -351,3 +351,29 @@ def test_a_policy_is_replaced_whole_and_later_cases_follow_it(till: Till, client
     assert [(step["after_days"], step["action"]) for step in case["steps"]] == [(0, "remind"), (2, "suspend")]
     backwards = {"steps": [{"after_days": 2, "action": "remind"}, {"after_days": 1, "action": "remind"}]}
     refused(client("PUT", "/v1/dunning-policy", backwards), 422, "dunning_steps_out_of_order", "/steps")
+
+
+def test_a_child_account_has_no_card_of_its_own(till: Till, client: Caller) -> None:
+    payer = till.payer(None)
+    body = {"name": "Child", "currency": "EUR", "country": "NL", "parent": encode("account", payer.id)}
+    child = client.made("/v1/accounts", {**body, "payer": "parent", "mode": "postpaid"})["id"]
+    for path, sent in (
+        ("/v1/payment-methods", {"account": child, "token": "pm_card_visa"}),
+        ("/v1/payments", by_hand(child)),
+    ):
+        refused(client.post(path, sent), 422, "account_is_no_payer", "/account")
+
+
+def test_a_second_card_is_charged_once_it_is_the_default(till: Till, client: Caller) -> None:
+    account, invoice = owing(till, "pm_card_visa_chargeDeclinedInsufficientFunds")
+    till.react()
+    till.collect()
+    second = client.made("/v1/payment-methods", {"account": account, "token": "pm_card_visa"})
+    assert second["is_default"] is False
+    till.react()
+    till.collect()
+    assert len(shown(client, f"/v1/invoices/{invoice}/attempts")["data"]) == 1
+    assert posted(client, f"/v1/payment-methods/{second['id']}/default")["is_default"] is True
+    till.react()
+    till.collect()
+    assert shown(client, f"/v1/invoices/{invoice}")["status"] == "paid"
