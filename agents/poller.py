@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import cast
@@ -56,33 +56,43 @@ class Poller:
             collector.close()
 
     def start_over(self) -> None:
-        """Time begins anew, as when a sandbox is set back: forget when devices were read last."""
+        """Time begins anew, as when a sandbox is set back: forget when dead devices were to be probed."""
         for device in self._devices.values():
-            device.last_at = device.probe_at = None
+            device.probe_at = None
+
+    def silent(self, targets: Iterable[Target]) -> list[Target]:
+        """Of these, the devices that did not answer the last time and are not yet given up as dead."""
+        return [target for target in targets if 0 < self._device(target).health.failures < FAILURES_TO_OPEN]
 
     def healths(self) -> list[Health]:
         """How each device does."""
         return [device.health for device in self._devices.values()]
 
-    async def poll_all(self, targets: Iterable[Target], stamp: Stamp) -> list[Reading]:
-        """The readings of all these devices, side by side."""
-        polled = await asyncio.gather(*(self.poll(target, stamp) for target in targets))
+    async def poll_all(self, targets: Sequence[Target], now: datetime, *, brief: bool = False) -> list[Reading]:
+        """The readings of all these devices at one instant, side by side. An instant may be read again.
+
+        Args:
+            brief: give each one short try only.
+        """
+        for target in targets:
+            self._device(target).last_at = None
+        polled = await asyncio.gather(*(self.poll(target, lambda: now, brief=brief) for target in targets))
         return [reading for readings in polled for reading in readings]
 
-    async def poll(self, target: Target, stamp: Stamp) -> list[Reading]:
+    async def poll(self, target: Target, stamp: Stamp, *, brief: bool = False) -> list[Reading]:
         """The readings of one device; none if it does not answer or is not to be asked yet. Never raises.
 
         Args:
             stamp: business time. Readings never go back in it: those at or before the device's last are dropped.
         """
-        device = self._devices.setdefault(target.name, _Device(Health(target.name)))
+        device = self._device(target)
         async with device.one_at_a_time, self._gate:
             if device.probe_at is not None and stamp() < device.probe_at:
                 return []
             started = time.monotonic()
             try:
                 async with asyncio.timeout(BUDGET_S):
-                    readings = await self._read(target, stamp, probe=device.probe_at is not None)
+                    readings = await self._read(target, stamp, probe=brief or device.probe_at is not None)
             except TimeoutError:
                 self._failed(device, f"no complete answer within {BUDGET_S:.0f} s", stamp())
                 return []
@@ -95,6 +105,9 @@ class Poller:
                 return []
             self._answered(device, stamp(), time.monotonic() - started)
             return self._forward_in_time(device, readings)
+
+    def _device(self, target: Target) -> _Device:
+        return self._devices.setdefault(target.name, _Device(Health(target.name)))
 
     async def _read(self, target: Target, stamp: Stamp, *, probe: bool) -> list[Reading]:
         profile = profiles.load(target.profile)

@@ -26,7 +26,7 @@ class AgentTarget(Schema):
         required=True,
         min_length=1,
         max_length=253,
-        validate=fields.Regexp(r"^[A-Za-z0-9][A-Za-z0-9.:_\-]*\Z"),
+        validate=fields.Regexp(r"^[A-Za-z0-9][A-Za-z0-9._\-]*\Z"),
         description="A name or an IPv4 address, as the agent sees it.",
         example="10.0.4.17",
     )

@@ -181,16 +181,48 @@ def test_a_month_killed_in_the_middle_gives_the_same_hours(
         state_directory = enrolled(client, server, ports, tmp_path, site)
         with running_agent(state_directory):
             wait_until_followed(client)
-        driving = threading.Thread(target=drive, args=(open_unit, provider_id, 24))
+        driving = threading.Thread(target=drive, args=(open_unit, provider_id, 16))
         assert run_killing(state_directory, driving, lambda: server.seen.count("/v1/usage/readings"), chance) > 1
     hours, pdu = register_hours(open_unit, "rack-12/pdu-b"), parse_pdu(PDU_B)
     expected = {}
-    for hour in (SINCE + timedelta(hours=n) for n in range(24)):
+    for hour in (SINCE + timedelta(hours=n) for n in range(16)):
         registers = [state(pdu, at).register_ws // (100 * WH) * 100 for at in (hour, hour + timedelta(hours=1))]
         expected[hour] = registers[1] - registers[0]
     assert {hour: row["measured"] for hour, row in hours.items()} == expected
     with open_unit() as ctx:
         assert ctx.session.scalar(text("SELECT count(*) FROM reading_quarantine")) == 0
+
+
+def test_a_server_that_is_away_for_a_while_leaves_no_hour_out(
+    client: Caller,
+    server: Faulty,
+    site: str,
+    following: tuple[str, ...],
+    open_unit: Open,
+    provider_id: UUID,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """While it is away the PDUs do not know their time either, and are silent."""
+    monkeypatch.setattr("jobs.clock.WAIT_SECONDS", 90.0)
+    away = threading.Event()
+    server.before = lambda path: 503 if away.is_set() else None
+    with pdus(tmp_path, PDU_A, PDU_B, arguments=following) as ports:
+        state_directory = enrolled(client, server, ports, tmp_path, site)
+        with running_agent(state_directory):
+            wait_until_followed(client)
+            driving = threading.Thread(target=drive, args=(open_unit, provider_id, 12))
+            driving.start()
+            for _ in range(2):
+                time.sleep(0.4)
+                away.set()
+                time.sleep(6)
+                away.clear()
+            driving.join()
+    for path in ("rack-12/pdu-a", "rack-12/pdu-b"):
+        hours = register_hours(open_unit, path)
+        assert list(hours) == [SINCE + timedelta(hours=n) for n in range(12)]
+        assert {(row["interpolated"], row["estimated"]) for row in hours.values()} == {(0, 0)}
 
 
 def test_a_dead_agent_holds_the_clock_up_once(

@@ -116,8 +116,7 @@ def test_readings_never_go_back_in_time() -> None:
         assert await poller.poll(target(port), lambda: START) == []
         assert await poller.poll(target(port), lambda: START - timedelta(hours=1)) == []
         assert len(await poller.poll(target(port), lambda: START + timedelta(seconds=1))) == 2
-        poller.start_over()
-        assert len(await poller.poll(target(port), lambda: START)) == 2
+        assert len(await poller.poll_all([target(port)], START)) == 2  # but an instant may be read again
 
     with responding(alive) as port:
         polling(work)
