@@ -8,7 +8,7 @@ The same functions serve the billing run, the preview and the dry run:
 Storing a proposal (shrink first, then claim, then add the charges) and proposing again gives nothing. Billing often or
 rarely, on any days, comes to the same amounts per span (domain rules 5 to 7, invariant I1).
 
-Late usage in a closed span (domain rule 8) is not proposed here; `rating.rate_usage` re-rates a span for it.
+Late usage in a closed span (domain rule 8) is not proposed here; `billing.adjustments` rates billed spans anew for it.
 """
 
 from __future__ import annotations
