@@ -24,7 +24,7 @@ from core.period import Period, utc
 from models.accounts import Account
 from models.catalog import Meter, Plan, PlanVersion, Price
 from models.subscriptions import Subscription, SubscriptionItem, SubscriptionItemTerm
-from services import invoicing_items
+from services import contract_items
 from services.context import Context, visible
 from services.sets import among
 from stores.usage import slots_many
@@ -210,7 +210,7 @@ def _metered(ctx: Context, row: Any, timeline: tuple[Term, ...]) -> Metered:
     running = seen.cadence(in_force).span_at(ctx.now)
     earlier = tuple(
         AgreedTerm(
-            term.start, term.end, invoicing_items.price_terms(ctx, term.price_id, subscription.currency), term.quantity
+            term.start, term.end, contract_items.price_terms(ctx, term.price_id, subscription.currency), term.quantity
         )
         for term in timeline[:-1]
         if term.end is not None and term.end > running.start

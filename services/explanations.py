@@ -16,7 +16,7 @@ from core.errors import NotFound, Refused
 from core.ids import encode
 from core.period import Period, rfc3339, utc
 from models.billing import Charge, Invoice, InvoiceLine
-from services import invoicing_items, lookups
+from services import contract_items, lookups
 from services.context import Context
 from stores.usage import slots_many
 
@@ -89,7 +89,7 @@ def _today(ctx: Context, charge: Charge) -> Mapping[str, Any] | None:
     """The charge rated again on what is known now; only metered amounts can come out differently."""
     if charge.kind != USAGE:
         return None
-    price = invoicing_items.price_terms(ctx, charge.price_id, charge.currency)
+    price = contract_items.price_terms(ctx, charge.price_id, charge.currency)
     assert price.meter is not None  # a usage price has one, the database says
     span = Period(utc(charge.start_at), utc(charge.end_at))
     request = SlotRequest(

@@ -23,9 +23,9 @@ from billing.rating import shown
 from core.ids import new_id
 from core.period import parse_instant
 from models.billing import BilledSpan, Charge
-from services import invoicing_items
+from services import contract_items
 from services.context import Context
-from services.invoicing_items import Contracts
+from services.contract_items import Contracts
 from services.sets import add_rows
 from stores.usage import slots_many
 
@@ -54,7 +54,7 @@ def propose_for(ctx: Context, payers: Collection[UUID], as_of: datetime, closed:
         closed: usage of spans that end later is left out, since boundary readings may still be on their way; it is
             proposed next time.
     """
-    contracts = invoicing_items.load(ctx, payers)
+    contracts = contract_items.load(ctx, payers)
     needed = due_spans(contracts.items, as_of)
     used = slots_many(ctx.session, ctx.provider.id, needed) if needed else {}
     proposal = propose(contracts.items, used, as_of)

@@ -21,7 +21,7 @@ from models.billing import BilledSpan, Charge, Invoice, InvoiceLine
 from models.payments import PaymentAttempt
 from services import ledger, lookups, outbox
 from services.context import Context
-from services.invoicing_items import ORIGINALS
+from services.contract_items import ORIGINALS
 from services.invoicing_view import invoice_json
 from services.sets import add_rows, among
 

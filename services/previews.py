@@ -22,7 +22,7 @@ from core.errors import Conflict, Invalid
 from core.ids import new_id
 from core.period import Period
 from models.catalog import Meter
-from services import contract_changes, invoicing_items, subscriptions
+from services import contract_changes, contract_items, subscriptions
 from services.context import Context
 from services.contract_changes import Agreed, Wanted
 from services.plans import VersionView
@@ -94,7 +94,7 @@ def of_change(
         raise Conflict("subscription_not_started", "This subscription has not started; preview its order instead.")
     at = contract_changes.effective_at(ctx, subscription, agreed, effective)
     until = _until(ctx, as_of or at)
-    items: Sequence[Item] = invoicing_items.load_subscription(ctx, subscription_id).items
+    items: Sequence[Item] = contract_items.load_subscription(ctx, subscription_id).items
     to_come = [*contract_changes.scheduled(ctx, subscription_id, until), (at, agreed)]
     for when, each in sorted(to_come, key=lambda entry: entry[0]):
         change = _change(ctx, each, subscription.currency)

@@ -17,7 +17,7 @@ from billing.periods import add_months, day_start, local_date
 from core.errors import Invalid, Refused
 from core.period import Period
 from models.subscriptions import Subscription
-from services import invoicing_items, lookups
+from services import contract_items, lookups
 from services.context import Context
 from stores.usage import slots_many
 
@@ -83,7 +83,7 @@ def usage_of(
     row = lookups.by_id(ctx, Subscription, "subscription", subscription_id, account=Subscription.account_id)
     asked = _asked(ctx, row.time_zone, start, end)
     edges = _edges(asked, group_by, row.time_zone)
-    items = [i for i in invoicing_items.load_subscription(ctx, subscription_id).items if _price(i) is not None]
+    items = [i for i in contract_items.load_subscription(ctx, subscription_id).items if _price(i) is not None]
     shown = {item.item_id: _request(item, edges) for item in items}
     spans = {request: part for item in items for part in _billed(ctx, item, asked) if (request := part.request)}
     used = slots_many(ctx.session, ctx.provider.id, chain(shown.values(), spans), evidence=False)
