@@ -232,7 +232,7 @@ class Stripe:
             try:
                 stripe.WebhookSignature.verify_header(body, header, secret, stripe.Webhook.DEFAULT_TOLERANCE)
                 return notice(json.loads(body))
-            except (stripe.SignatureVerificationError, ValueError, KeyError, AttributeError):
+            except (stripe.SignatureVerificationError, ValueError, LookupError, TypeError, AttributeError):
                 continue
         raise BadSignature
 
@@ -323,7 +323,7 @@ def notice(event: Mapping[str, Any]) -> Notice:
     subject = event["data"]["object"]
     kind = {"payment_intent": "charge", "refund": "refund"}.get(str(subject.get("object")))
     attempt = _member(subject.get("metadata") or {}, "busbar_attempt")
-    return Notice(str(event["id"]), str(event["type"]), kind, subject.get("id") if kind else None, attempt)
+    return Notice(str(event["id"]), str(event["type"]), kind, str(subject["id"]) if kind else None, attempt)
 
 
 def _member(metadata: Any, name: str) -> str | None:

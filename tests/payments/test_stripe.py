@@ -244,6 +244,8 @@ def test_a_webhook_signed_with_either_secret_is_accepted(access: Access) -> None
         ({"Stripe-Signature": sign(event_body(), "whsec_new", int(time.time()) - 301)}, event_body()),
         ({"Stripe-Signature": sign("no json", "whsec_new")}, "no json"),
         ({"Stripe-Signature": sign("{}", "whsec_new")}, "{}"),
+        ({"Stripe-Signature": sign("[]", "whsec_new")}, "[]"),
+        ({"Stripe-Signature": sign('{"data": "x"}', "whsec_new")}, '{"data": "x"}'),
     ],
 )
 def test_a_webhook_that_is_not_ours_is_refused(access: Access, header: dict[str, str], body: str) -> None:
