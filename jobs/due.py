@@ -12,7 +12,17 @@ from uuid import UUID
 from jobs import billing, deliveries, mails, money, reactions
 from jobs.clock import Drive
 from jobs.kinds import Kind, one, whole
-from services import agents_self, contract_changes, dunning, idempotency, inbound, invoicing, runs, subscriptions
+from services import (
+    agents_self,
+    contract_changes,
+    dunning,
+    idempotency,
+    inbound,
+    invoicing,
+    provisioning,
+    runs,
+    subscriptions,
+)
 
 # What services wake by a word that is not a kind's own name.
 ALSO = {"events": ("reactions", "fan_out")}
@@ -37,6 +47,14 @@ BUSINESS = (
         "billing",
         "SELECT provider_id, id, effective_at AS due_at FROM scheduled_change WHERE status = 'scheduled'",
         one("change", contract_changes.apply_scheduled),
+        business=True,
+    ),
+    Kind(
+        "provisioning",
+        "delivery",
+        "SELECT provider_id, id, next_at AS due_at FROM provisioning_request"
+        " WHERE status = 'open' AND next_at IS NOT NULL",
+        one("provisioning", provisioning.ask_again),
         business=True,
     ),
     Kind(

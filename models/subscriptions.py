@@ -113,7 +113,7 @@ class ScheduledChange(Base, Tenant, Recorded):
 
 
 class ProvisioningRequest(Base, Tenant, Recorded):
-    """What a provisioning system was asked to do; its id is that of the event that asked."""
+    """What a provisioning system was asked to do; its id is that of the event that asked, sent again at `next_at`."""
 
     __tablename__ = "provisioning_request"
     __table_args__ = (
@@ -128,12 +128,15 @@ class ProvisioningRequest(Base, Tenant, Recorded):
             unique=True,
             postgresql_where=text("status = 'open'"),
         ),
+        Index("ix_provisioning_request_unanswered", "next_at", postgresql_where=text("status = 'open'")),
     )
+    dispatch: ClassVar[tuple[str, ...]] = ("provider_id", "id", "status", "next_at")
 
     subscription_id: Mapped[UUID]
     kind: Mapped[str]
     status: Mapped[str] = mapped_column(server_default="open")
     asked_at: Mapped[Instant]
+    next_at: Mapped[Instant | None]
     answered_at: Mapped[Instant | None]
     answer: Mapped[dict[str, Any] | None]
 

@@ -49,14 +49,19 @@ class Parcel:
 
 
 def fan_out(ctx: Context, now: datetime) -> int:
-    """Make the deliveries of events that have none yet; returns how many events were looked at."""
+    """Make the deliveries of events that have none yet; returns how many events were looked at.
+
+    One at a time per provider: two at it could make an object's second delivery before its first.
+    """
+    lock = func.pg_try_advisory_xact_lock(func.hashtextextended(f"fan_out/{ctx.provider.id}", 0))
+    if not ctx.session.scalar(select(lock)):
+        return 0
     taken = list(
         ctx.session.scalars(
             select(OutboxEvent)
             .where(OutboxEvent.provider_id == ctx.provider.id, OutboxEvent.fanned_out_at.is_(None))
             .order_by(OutboxEvent.id)
             .limit(FAN_OUT_MAX)
-            .with_for_update(skip_locked=True)
         )
     )
     if not taken:
@@ -192,6 +197,20 @@ def list_deliveries(ctx: Context, endpoint_id: UUID, window: Window, *, status: 
 def get(ctx: Context, delivery_id: UUID) -> Delivery:
     """One delivery. Raises NotFound."""
     return by_id(ctx, Delivery, KIND, delivery_id)
+
+
+def send_again(ctx: Context, event_id: UUID) -> None:
+    """Send an event once more, wherever it was delivered or given up. What is under way stays as it is."""
+    ctx.session.execute(
+        update(Delivery)
+        .where(
+            Delivery.provider_id == ctx.provider.id,
+            Delivery.event_id == event_id,
+            Delivery.status.not_in(OPEN),
+        )
+        .values(status="pending", next_at=system_now(), tries=0, first_try_at=None, delivered_at=None)
+    )
+    ctx.wake(JOB)
 
 
 def replay(ctx: Context, delivery_id: UUID) -> Delivery:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -19,7 +19,7 @@ from core.errors import Conflict, Invalid, UnknownReference
 from core.ids import decode, encode, looks_like
 from core.period import rfc3339
 from models.subscriptions import ProvisioningRequest, Subscription
-from services import outbox, subscriptions
+from services import deliveries, lookups, outbox, subscriptions
 from services.context import Context
 from services.paging import Slice, Window, newest_first
 from services.subscription_views import SubscriptionView, facts, view
@@ -42,6 +42,9 @@ TOLD = {
     "deprovision": "subscription.deprovisioned",
 }
 FAILED = "failed"
+# What stays unanswered is sent again daily; after a month it is only shown.
+ASK_AGAIN = timedelta(days=1)
+ASK_FOR = timedelta(days=30)
 STATUSES = (*DONE.values(), FAILED)
 
 
@@ -100,9 +103,21 @@ def request(ctx: Context, subscription: Subscription, kind: str, reason: str | N
             kind=kind,
             status="open",
             asked_at=ctx.now,
+            next_at=ctx.now + ASK_AGAIN,
         )
     )
     return event_id
+
+
+def ask_again(ctx: Context, request_id: UUID) -> None:
+    """Send a request that is still open to the webhook endpoints once more, as the same event with the same id."""
+    asked = lookups.by_id(ctx, ProvisioningRequest, "event", request_id, lock=True)
+    if asked.status != "open" or asked.next_at is None or asked.next_at > ctx.now:
+        return
+    deliveries.send_again(ctx, asked.id)
+    later = asked.next_at + ASK_AGAIN
+    asked.next_at = later if later <= asked.asked_at + ASK_FOR else None
+    ctx.session.flush()
 
 
 def suspend(ctx: Context, subscription_id: UUID, reason: str) -> None:

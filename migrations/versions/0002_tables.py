@@ -125,7 +125,7 @@ def close() -> None:
         grants="select, insert, update",
         dispatch=("id", "sandbox", "name", "settings", "country", "time_zone", "currency"),
     )
-    tenant("provisioning_request", grants="select, insert, update", dispatch=())
+    tenant("provisioning_request", grants="select, insert, update", dispatch=("provider_id", "id", "status", "next_at"))
     tenant("reading", grants="select, insert", dispatch=())
     tenant("reading_quarantine", grants="select, insert, update, delete", dispatch=())
     tenant(
@@ -1808,6 +1808,7 @@ def create() -> None:
         sa.Column("kind", sa.Text(), nullable=False),
         sa.Column("status", sa.Text(), server_default="open", nullable=False),
         sa.Column("asked_at", sa.TIMESTAMP(timezone=True), nullable=False),
+        sa.Column("next_at", sa.TIMESTAMP(timezone=True), nullable=True),
         sa.Column("answered_at", sa.TIMESTAMP(timezone=True), nullable=True),
         sa.Column("answer", postgresql.JSONB(astext_type=sa.Text()), nullable=True),
         sa.Column("provider_id", sa.Uuid(), nullable=False),
@@ -1832,6 +1833,13 @@ def create() -> None:
         "provisioning_request",
         ["provider_id", "subscription_id", "asked_at"],
         unique=False,
+    )
+    op.create_index(
+        "ix_provisioning_request_unanswered",
+        "provisioning_request",
+        ["next_at"],
+        unique=False,
+        postgresql_where=sa.text("status = 'open'"),
     )
     op.create_index(
         "uq_provisioning_request_open",
@@ -2392,6 +2400,11 @@ def drop() -> None:
     op.drop_table("scheduled_change")
     op.drop_index(
         "uq_provisioning_request_open", table_name="provisioning_request", postgresql_where=sa.text("status = 'open'")
+    )
+    op.drop_index(
+        "ix_provisioning_request_unanswered",
+        table_name="provisioning_request",
+        postgresql_where=sa.text("status = 'open'"),
     )
     op.drop_index("ix_provisioning_request_subscription", table_name="provisioning_request")
     op.drop_table("provisioning_request")
