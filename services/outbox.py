@@ -53,8 +53,8 @@ def emit_all(ctx: Context, emissions: Sequence[Emission]) -> list[UUID]:
         select(OutboxEvent.object_id, func.max(OutboxEvent.sequence))
         .where(OutboxEvent.provider_id == ctx.provider.id, OutboxEvent.object_id.in_(objects))
         .group_by(OutboxEvent.object_id)
-    ).tuples()
-    last = dict(counted.all())
+    )
+    last: dict[UUID, int] = {object_id: sequence for object_id, sequence in counted}
     ids = [new_id() for _ in emissions]
     rows: list[dict[str, Any]] = []
     for event_id, e in zip(ids, emissions, strict=True):
