@@ -56,6 +56,7 @@ class OneGatewayAccount(MethodView):
 
     @require("admin:write")
     @refuses(422, **REFUSALS)
+    @refuses(503, **DOWN)
     @blp.arguments(GatewayAccountPatch, example={"name": "Cards (Europe)"})
     @blp.response(200, GatewayAccount)
     def patch(self, body: dict[str, Any], account_id: UUID) -> GatewayAccountRow:

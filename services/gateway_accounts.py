@@ -99,19 +99,25 @@ def change(ctx: Context, account_id: UUID, changes: Mapping[str, Any]) -> Gatewa
         if name in changes:
             setattr(row, name, changes[name])
     row.is_default = bool(changes.get("is_default", row.is_default))
-    kept = _open(ctx, row)
-    credentials, known = kept["credentials"], kept["webhook_secrets"]
-    if "credentials" in changes:
-        credentials = gateway(row.gateway).credentials_from(changes["credentials"])
-        if gateway(row.gateway).automatic:
-            _check_mode(ctx, charging(row.gateway), credentials)
-        audit.record(ctx, "gateway_account", row.id, "credentials_replaced", None, None)
-    if changes.get("webhook_secret"):
-        known = [changes["webhook_secret"], *known][:SECRETS_KEPT]
-        audit.record(ctx, "gateway_account", row.id, "webhook_secret_added", None, None)
-    _seal(ctx, row, credentials, known)
+    _replace_secrets(ctx, row, changes)
     ctx.session.flush()
     return row
+
+
+def _replace_secrets(ctx: Context, row: GatewayAccount, changes: Mapping[str, Any]) -> None:
+    kept = _open(ctx, row)
+    credentials, known = kept["credentials"], kept["webhook_secrets"]
+    fresh = [changes["webhook_secret"]] if changes.get("webhook_secret") else []
+    if "credentials" in changes:
+        credentials = gateway(row.gateway).credentials_from(changes["credentials"])
+        audit.record(ctx, "gateway_account", row.id, "credentials_replaced", None, None)
+        if gateway(row.gateway).automatic:
+            plugin = charging(row.gateway)
+            _check_mode(ctx, plugin, credentials)
+            fresh = fresh or _registered(ctx, plugin, row, credentials)
+    if fresh:
+        audit.record(ctx, "gateway_account", row.id, "webhook_secret_added", None, None)
+    _seal(ctx, row, credentials, [*fresh, *known][:SECRETS_KEPT])
 
 
 def get(ctx: Context, account_id: UUID) -> GatewayAccount:
