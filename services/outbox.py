@@ -54,7 +54,7 @@ def emit_all(ctx: Context, emissions: Sequence[Emission]) -> list[UUID]:
         .where(OutboxEvent.provider_id == ctx.provider.id, OutboxEvent.object_id.in_(objects))
         .group_by(OutboxEvent.object_id)
     )
-    last: dict[UUID, int] = {object_id: sequence for object_id, sequence in counted}
+    last: dict[UUID, int] = {row.object_id: row[1] for row in counted}
     ids = [new_id() for _ in emissions]
     rows: list[dict[str, Any]] = []
     for event_id, e in zip(ids, emissions, strict=True):
