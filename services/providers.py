@@ -15,11 +15,11 @@ from sqlalchemy.orm import Session
 from core.ids import new_id
 from models.providers import Provider as ProviderRow
 from models.providers import Seller, TestClock
-from services import audit, credentials, sellers
+from services import audit, bill_dates, credentials, sellers
 from services.clock import system_now
 from services.context import Context, Kit, Provider, ProviderSettings
 
-SETTINGS = frozenset({"close_after_minutes", "usage_cutoff_days"})
+SETTINGS = frozenset({"close_after_minutes", "usage_cutoff_days", "draft_review"})
 
 
 @dataclass(frozen=True)
@@ -45,6 +45,7 @@ class Own:
     default_tax_rate: Decimal
     close_after_minutes: int
     usage_cutoff_days: int
+    draft_review: bool
 
 
 def found(
@@ -101,6 +102,8 @@ def change(ctx: Context, changes: Mapping[str, Any]) -> Own:
     row.settings = {**row.settings, **{name: value for name, value in changes.items() if name in SETTINGS}}
     if "default_tax_rate" in changes:
         sellers.change(ctx, before.default_seller_id, {"tax_rate": changes["default_tax_rate"]})
+    if "close_after_minutes" in changes:
+        bill_dates.close_after(ctx, changes["close_after_minutes"])
     ctx.session.flush()
     after = _own(ctx, row)
     audit.record(ctx, "provider", row.id, "changed", _differing(before, after), _differing(after, before))
@@ -122,6 +125,7 @@ def _own(ctx: Context, row: ProviderRow) -> Own:
         default_tax_rate=seller.tax_rate,
         close_after_minutes=settings.close_after_minutes,
         usage_cutoff_days=settings.usage_cutoff_days,
+        draft_review=settings.draft_review,
     )
 
 

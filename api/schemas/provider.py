@@ -12,6 +12,7 @@ class ProviderPatch(Schema):
     close_after_minutes = fields.Integer(minimum=0, maximum=1440)
     usage_cutoff_days = fields.Integer(minimum=1, maximum=3660)
     default_tax_rate = fields.DecimalString(minimum=0, maximum=99, description="Per cent, of the default seller.")
+    draft_review = fields.Boolean()
 
 
 class Provider(Schema):
@@ -30,6 +31,9 @@ class Provider(Schema):
         required=True, description="How long after local midnight documents are made, so that readings are in."
     )
     usage_cutoff_days = fields.Integer(required=True, description="How old usage may be when it arrives.")
+    draft_review = fields.Boolean(
+        required=True, description="Whether drafts wait for a person instead of becoming final by themselves."
+    )
 
 
 class AuditEntry(Schema):

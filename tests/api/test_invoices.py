@@ -282,3 +282,16 @@ def test_a_large_run_goes_on_after_its_answer(
     done = client.get(f"/v1/billing-runs/{run['id']}").json
     assert (done["status"], done["pending_count"], done["billed_count"]) == ("done", 0, 1)
     assert only_invoice(client)["number"] == "INV-2026-000001"
+
+
+def test_drafts_wait_where_the_provider_wants_to_look_at_them(client: Caller, acme: Account) -> None:
+    assert client.patch("/v1/provider", {"draft_review": True}).json["draft_review"] is True
+    bill(client)
+    assert only_invoice(client)["status"] == "draft"
+
+
+def test_bill_dates_follow_the_minutes_that_the_provider_waits(client: Caller, acme: Account, open_unit: Open) -> None:
+    client.patch("/v1/provider", {"close_after_minutes": 120})
+    with open_unit() as ctx:
+        payer = ctx.session.get_one(Account, (ctx.provider.id, acme.id))
+        assert (str(payer.next_bill_on), payer.next_bill_at) == ("2026-02-01", datetime(2026, 2, 1, 2, tzinfo=UTC))
