@@ -1,0 +1,82 @@
+"""The PDF shows what was frozen, so it is the same file whenever it is drawn."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from io import BytesIO
+
+import pytest
+from pypdf import PdfReader
+from sqlalchemy import update
+
+from exports.invoice_pdf import PLUGIN as PDF
+from models.accounts import Account
+from models.billing import Invoice
+from models.providers import Seller
+from services import invoicing
+from services.context import Context
+from services.invoicing_pdf import document
+from tests.builders.billing import RACK, a_plan, an_account, subscribe
+from tests.builders.runs import bill_at, invoices
+from tests.conftest import Open
+
+FEBRUARY = datetime(2026, 2, 1, 0, 30, tzinfo=UTC)
+LOGO = (
+    '<svg xmlns="http://www.w3.org/2000/svg" width="40" height="10"><rect width="40" height="10" fill="#123456"/></svg>'
+)
+
+
+@pytest.fixture
+def invoice(open_unit: Open) -> Invoice:
+    """An invoice of a payer with a child, by a seller with a logo and a bank."""
+    with open_unit() as ctx:
+        bank = {"iban": "NL91ABNA0417164300", "bic": "ABNANL2A"}
+        change(ctx, Seller, logo_svg=LOGO, bank=bank, footer="Thank you.", address={"line1": "Dock 1"})
+        master = an_account(ctx, "Master", purchase_order="PO-7", address={"line1": "Keizersgracht 1"})
+        plan = a_plan(ctx, RACK)
+        subscribe(ctx, master, plan)
+        subscribe(ctx, an_account(ctx, "Child", parent=master, payer="parent"), plan)
+    bill_at(open_unit, FEBRUARY)
+    with open_unit() as ctx:
+        return invoices(ctx)[0]
+
+
+def change(ctx: Context, table: type[Seller] | type[Account], **values: object) -> None:
+    ctx.session.execute(update(table).where(table.provider_id == ctx.provider.id).values(**values))
+
+
+def test_the_pdf_says_what_the_invoice_says(open_unit: Open, invoice: Invoice) -> None:
+    with open_unit() as ctx:
+        data = invoicing.pdf(ctx, invoice.id)
+    text = "\n".join(page.extract_text() for page in PdfReader(BytesIO(data)).pages)
+    for expected in (
+        "INV-2026-000001",
+        "Master",
+        "Child",
+        "PO-7",
+        "Keizersgracht 1",
+        "2,178.00",
+        "NL91",
+        "15 Feb 2026",
+    ):
+        assert expected in text
+
+
+def test_it_stays_the_same_file_whatever_becomes_of_the_parties(open_unit: Open, invoice: Invoice) -> None:
+    with open_unit() as ctx:
+        before = PDF.render(document(ctx, invoice))
+        change(ctx, Seller, legal_name="Other", logo_svg=None, bank={}, footer=None, tax_rate=9)
+        change(ctx, Account, name="Renamed", address={}, locale="nl-NL", time_zone="Asia/Tokyo")
+    with open_unit() as ctx:
+        assert PDF.render(document(ctx, invoice)) == before
+        assert invoicing.pdf(ctx, invoice.id) == before
+
+
+def test_it_is_drawn_once_and_kept(open_unit: Open, invoice: Invoice, monkeypatch: pytest.MonkeyPatch) -> None:
+    with open_unit() as ctx:
+        invoicing.make_pdf(ctx, invoice.id)
+        stored = invoicing.pdf(ctx, invoice.id)
+    monkeypatch.setattr("services.invoicing_pdf._draw", lambda *_: pytest.fail("it was drawn again"))
+    with open_unit() as ctx:
+        assert invoicing.pdf(ctx, invoice.id) == stored
+        invoicing.make_pdf(ctx, invoice.id)
