@@ -56,7 +56,11 @@ class Children:
             self._reap()
             self.each_round()
             self._rest()
-        self._end_all()
+        self.end()
+
+    def lacking(self) -> bool:
+        """Whether one of them has ended."""
+        return any(child.pid and _has_ended(child.pid) for child in self.children)
 
     def _end(self, *_: object) -> None:
         self._ending = True
@@ -80,7 +84,8 @@ class Children:
                 _fork(child)
         return bool(ended)
 
-    def _end_all(self) -> None:
+    def end(self) -> None:
+        """End them all, in peace if they can within a while."""
         running = {child.pid for child in self.children if child.pid}
         deadline = time.monotonic() + END_SECONDS
         _signal(running, signal.SIGTERM)

@@ -24,7 +24,7 @@ from runtime import house as houses
 from runtime import logs
 from runtime.settings import Settings, current
 
-ADDRESS_SECONDS = 15
+ADDRESS_SECONDS = 10
 READY_SECONDS = 60
 
 
@@ -43,7 +43,7 @@ def run(args: argparse.Namespace) -> int:
     tell_gateway(settings, url)
     family = _family(args, listening, settings)
     family.start()
-    _wait_until_up(url)
+    _wait_until_up(url, family)
     running.write_down(settings.data_dir, Running(os.getpid(), url))
     print(f"Busbar serves on {url}", flush=True)
     try:
@@ -114,12 +114,13 @@ def _count_together() -> None:
     atexit.register(lambda: shutil.rmtree(directory, ignore_errors=True) if os.getpid() == owner else None)
 
 
-def _wait_until_up(url: str) -> None:
+def _wait_until_up(url: str, family: Children) -> None:
     deadline = time.monotonic() + READY_SECONDS
-    while time.monotonic() < deadline:
+    while time.monotonic() < deadline and not family.lacking():
         try:
             if httpx.get(f"{url}/healthz", timeout=2, trust_env=False).status_code == 200:
                 return
         except httpx.HTTPError:
             time.sleep(0.05)
-    raise Misconfigured("The web server does not come up; its log says why.")
+    family.end()
+    raise Misconfigured("The web server does not come up; the log above says why.")

@@ -3,19 +3,28 @@
 from __future__ import annotations
 
 import argparse
+import logging
 import os
 from functools import partial
 
+from cli import running
 from cli.children import Children
+from core.errors import Misconfigured
 from runtime import house as houses
 from runtime import logs, migrations
 from runtime.house import database_url, make_engine
 from runtime.settings import Settings, current
 
+log = logging.getLogger(__name__)
+
 
 def run(args: argparse.Namespace) -> int:
     """Check that everything is there, then work until told to stop."""
     settings = current()
+    if settings.public_url is None and (server := running.find(settings.data_dir)) is not None:
+        os.environ["BUSBAR_PUBLIC_URL"] = server.url
+        current.cache_clear()
+        settings = current()
     logs.configure(settings)
     prepare(settings)
     from jobs import workers
@@ -32,8 +41,6 @@ def run(args: argparse.Namespace) -> int:
 
 def prepare(settings: Settings) -> None:
     """Start what is embedded; bring an embedded database's schema to this version, refuse another's older one."""
-    from core.errors import Misconfigured
-
     engine = make_engine(database_url(settings), 1)
     try:
         if settings.embedded_database:
@@ -48,13 +55,9 @@ def prepare(settings: Settings) -> None:
 
 def keep_embedded(settings: Settings) -> None:
     """Start an embedded server again that was killed."""
-    from core.errors import Misconfigured
-
     try:
         database_url(settings)
         houses.queue_url(settings)
         houses.sandbox_gateway_url(settings)
     except Misconfigured as error:
-        import logging
-
-        logging.getLogger(__name__).error("an embedded server does not start", extra={"reason": str(error)})
+        log.error("an embedded server does not start", extra={"reason": str(error)})

@@ -39,7 +39,7 @@ class Schedule:
                     while leader is not None and not stop.is_set():
                         self._tick(leader, stop)
             except SQLAlchemyError as error:
-                log.warning("the schedule lost its database", extra={"error": type(error).__name__})
+                log.warning("the schedule begins anew", extra={"error": str(getattr(error, "orig", error))[:300]})
             stop.wait(STAND_BY_SECONDS)
 
     def _tick(self, leader: Connection, stop: threading.Event) -> None:
