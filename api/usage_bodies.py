@@ -28,6 +28,7 @@ _KINDS = {
     "Expected `str` of length >=": "too_short",
     "Expected `str` of length <=": "too_long",
 }
+NUL = b"\\u0000"
 _DECIMALS = ("/quantity", "/value", "/uptime_s", "/power_w")
 
 
@@ -93,6 +94,9 @@ class Body(Generic[Row]):
             Invalid: the envelope is wrong.
             TooLarge: `too_many_rows`.
         """
+        return _storable(body, *self._decode(body, content_type))
+
+    def _decode(self, body: bytes, content_type: str) -> tuple[Sent[Row], list[Rejection]]:
         if content_type == LINES:
             return self._lines(body)
         try:
@@ -122,7 +126,17 @@ def decode_events(body: bytes, content_type: str) -> tuple[Sent[SentEvent], list
     """The events of a body in any of the three forms; see `Body.decode`."""
     if content_type != CLOUD_EVENTS:
         return EVENTS.decode(body, content_type)
-    return _one_by_one(_envelope(lambda: _cloud_batch.decode(body)), _from_cloud)
+    return _storable(body, *_one_by_one(_envelope(lambda: _cloud_batch.decode(body)), _from_cloud))
+
+
+def _storable(body: bytes, rows: Sent[Row], rejected: list[Rejection]) -> tuple[Sent[Row], list[Rejection]]:
+    """Without the rows whose text the database cannot keep. JSON writes that character in one way only."""
+    if NUL not in body:
+        return rows, rejected
+    refused = {index: _id(raw) for index, row in rows if NUL in (raw := msgspec.json.encode(row))}
+    detail = "Text may not contain the character U+0000."
+    rejected += [Rejection(index, "text_unstorable", detail, row_id) for index, row_id in refused.items()]
+    return [row for row in rows if row[0] not in refused], rejected
 
 
 def _from_cloud(raw: Any) -> SentEvent:

@@ -20,7 +20,7 @@ from benchmarks.load import ROWS_PER_SECOND_MAX, Outcome, gathered
 from benchmarks.server import Server
 from core.ids import decode
 
-IDENTITIES = "COPY usage_event_identity (provider_id, digest, content) FROM STDIN (FORMAT binary)"
+IDENTITIES = "COPY usage_event_identity (provider_id, digest) FROM STDIN (FORMAT binary)"
 EVENTS = (
     "COPY usage_event (provider_id, subscription_id, meter_id, at, digest, source, event_id, quantity, properties,"
     " received_at) FROM STDIN (FORMAT binary)"
@@ -87,9 +87,7 @@ def _field(value: bytes) -> bytes:
 
 
 def _identities(rows: list[Any]) -> bytes:
-    lines = [
-        b"\0\3" + _field(provider.bytes) + _field(digest) + _field(digest) for provider, _, _, _, digest, _, _ in rows
-    ]
+    lines = [b"\0\2" + _field(provider.bytes) + _field(digest) for provider, _, _, _, digest, _, _ in rows]
     return _HEAD + b"".join(lines) + _TAIL
 
 

@@ -56,16 +56,13 @@ class UsageEvent(Base):
 
 
 class UsageEventIdentity(Base):
-    """(source, id) as a 16-byte digest, claimed in the transaction that stores the event; `content` tells a repeat
-    from a reuse.
-    """
+    """(source, id) as a 16-byte digest, claimed in the transaction that stores the event."""
 
     __tablename__ = "usage_event_identity"
     grants: ClassVar[str] = "select, insert"
 
     provider_id: Mapped[UUID] = mapped_column(primary_key=True)
     digest: Mapped[bytes] = mapped_column(LargeBinary, primary_key=True)
-    content: Mapped[bytes] = mapped_column(LargeBinary)
 
 
 class EventHour(Base):

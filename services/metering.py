@@ -33,7 +33,7 @@ def take_readings(ctx: Context, sent: Sent[SentReading], *, site_id: UUID | None
         site_id: the only site whose points the caller may report; None for all.
 
     Codes: `point_unknown` (kept in quarantine), `point_ambiguous`, `too_late`, `ahead_of_clock`, `no_reading`,
-    `decimal_malformed`, `decimal_out_of_range`, `unit_mismatch`, `text_unstorable`, `reading_conflict` (the second
+    `decimal_malformed`, `decimal_out_of_range`, `unit_mismatch`, `reading_conflict` (the second
     value is kept in quarantine).
     """
     now = system_now()

@@ -98,13 +98,9 @@ def _wrong(reading: SentReading, oldest: datetime, newest: datetime) -> Wrong | 
         return "ahead_of_clock", "Readings are at most five minutes ahead of the provider's clock."
     if reading.at < oldest:
         return "too_late", f"Readings before {oldest:%Y-%m-%d %H:%M} UTC are not taken any more."
-    if "\0" in reading.point + reading.register + reading.unit:
-        return "text_unstorable", "Text may not contain the character U+0000."
     told = reading.evidence
     if told is not None and told.reset_at is not None and not 1970 <= told.reset_at.year <= 2200:
         return "instant_out_of_range", "The time of the last reset is not in our time."
-    if told is not None and told.serial is not None and "\0" in told.serial:
-        return "text_unstorable", "Text may not contain the character U+0000."
     numbers = [reading.value] if told is None else [reading.value, told.uptime_s or "0", told.power_w or "0"]
     return next((wrong for number in numbers if (wrong := wrong_decimal(number))), None)
 

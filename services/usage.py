@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
+from functools import lru_cache
 from hashlib import blake2b
+from uuid import UUID
 
 import msgspec
 
@@ -19,15 +22,57 @@ from stores.usage.port import EventColumns
 AHEAD_MAX = timedelta(days=31)
 Wrong = tuple[str, str]
 REUSED: Wrong = ("event_id_reused", "Another event with this source and id was taken before, with other content.")
-_encode = msgspec.json.Encoder(order="sorted").encode
+_encode = msgspec.json.Encoder().encode
 
 
 def take_events(ctx: Context, sent: Sent[SentEvent]) -> Receipt:
     """Store the events that can be stored; each of the others is refused by its index.
 
     Codes: `subscription_unknown`, `meter_unknown`, `too_late`, `ahead_of_clock`, `decimal_malformed`,
-    `decimal_out_of_range`, `text_unstorable`, `event_id_reused`.
+    `decimal_out_of_range`, `event_id_reused`.
     """
+    taking = _begin(ctx, sent)
+    rows = _distinct([row for row in sent if not taking.refuses(*row)], taking.receipt)
+    if rows:
+        columns = _columns(rows, taking)
+        known = backend().append_events(ctx.session, ctx.provider.id, columns, system_now())
+        taking.receipt.accepted = len(rows) - len(known)
+        if known:
+            again = [row for row, digest in zip(rows, columns.digests, strict=True) if digest in known]
+            _sort_out(ctx, again, taking)
+    return taking.receipt
+
+
+@dataclass(frozen=True)
+class _Taking:
+    """What one request's events are held against; `receipt` collects what becomes of them."""
+
+    oldest: datetime
+    newest: datetime
+    subscriptions: Mapping[str, UUID]
+    meters: Mapping[str, UUID]
+    receipt: Receipt
+
+    def refuses(self, index: int, event: SentEvent) -> bool:
+        """Whether an event cannot be stored; then it stands in the receipt."""
+        wrong = self._wrong(event)
+        if wrong is not None:
+            self.receipt.rejected.append(Rejection(index, *wrong, event.id))
+        return wrong is not None
+
+    def _wrong(self, event: SentEvent) -> Wrong | None:
+        if event.subscription not in self.subscriptions:
+            return "subscription_unknown", f"There is no subscription {event.subscription}."
+        if event.meter not in self.meters:
+            return "meter_unknown", f"There is no meter {event.meter}."
+        if event.at < self.oldest:
+            return "too_late", f"Events before {self.oldest:%Y-%m-%d %H:%M} UTC are not taken any more."
+        if event.at > self.newest:
+            return "ahead_of_clock", f"Events are at most {AHEAD_MAX.days} days ahead of the provider's clock."
+        return wrong_quantity(event.quantity)
+
+
+def _begin(ctx: Context, sent: Sent[SentEvent]) -> _Taking:
     oldest, newest = ctx.now - timedelta(days=ctx.provider.settings.usage_cutoff_days), ctx.now + AHEAD_MAX
     subscriptions, meters = backend().references(
         ctx.session,
@@ -37,103 +82,61 @@ def take_events(ctx: Context, sent: Sent[SentEvent]) -> Receipt:
         [e.at for _, e in sent if oldest <= e.at <= newest],
         ctx.scope,
     )
-    taking = _Taking(
-        oldest=oldest,
-        newest=newest,
-        subscriptions={reference: i for i, reference in enumerate(subscriptions, 1)},
-        meters={reference: i for i, reference in enumerate(meters, 1)},
-        columns=EventColumns(list(subscriptions.values()), list(meters.values())),
+    return _Taking(oldest, newest, subscriptions, meters, Receipt())
+
+
+def _distinct(rows: Sent[SentEvent], receipt: Receipt) -> Sent[SentEvent]:
+    """The first event of each identity: a repeat in the same request is a duplicate, other content is refused."""
+    first: dict[tuple[str, str], SentEvent] = {}
+    kept = []
+    for index, event in rows:
+        known = first.setdefault((event.source, event.id), event)
+        if known is event:
+            kept.append((index, event))
+        elif _content(known) == _content(event):
+            receipt.duplicates += 1
+        else:
+            receipt.rejected.append(Rejection(index, *REUSED, event.id))
+    return kept
+
+
+def _content(event: SentEvent) -> tuple[object, ...]:
+    return event.subscription, event.meter, event.at, Decimal(event.quantity), event.properties
+
+
+def _columns(rows: Sent[SentEvent], taking: _Taking) -> EventColumns:
+    subscriptions = {reference: place for place, reference in enumerate(taking.subscriptions, 1)}
+    meters = {reference: place for place, reference in enumerate(taking.meters, 1)}
+    events = [event for _, event in rows]
+    return EventColumns(
+        subscription_ids=list(taking.subscriptions.values()),
+        meter_ids=list(taking.meters.values()),
+        digests=[blake2b(f"{e.source}\0{e.id}".encode(), digest_size=16).digest() for e in events],
+        sources=[e.source for e in events],
+        ids=[e.id for e in events],
+        subscriptions=[subscriptions[e.subscription] for e in events],
+        meters=[meters[e.meter] for e in events],
+        at=[e.at for e in events],
+        quantities=[e.quantity for e in events],
+        properties=[None if e.properties is None else _encode(e.properties).decode() for e in events],
     )
-    for index, event in sent:
-        taking.take(index, event)
-    if taking.rows:
-        known = backend().append_events(ctx.session, ctx.provider.id, taking.columns, system_now())
-        taking.receipt.accepted = len(taking.rows) - len(known)
-        if known:
-            _sort_out(ctx, taking, known)
-    return taking.receipt
 
 
-@dataclass
-class _Taking:
-    """One pass over what was sent: rows become columns, or are refused. `subscriptions` and `meters` give a
-    reference's place in the columns' ids.
-    """
-
-    oldest: datetime
-    newest: datetime
-    subscriptions: dict[str, int]
-    meters: dict[str, int]
-    columns: EventColumns
-    rows: Sent[SentEvent] = field(default_factory=list)
-    seen: dict[bytes, bytes] = field(default_factory=dict)
-    receipt: Receipt = field(default_factory=Receipt)
-
-    def take(self, index: int, event: SentEvent) -> None:
-        properties = None if event.properties is None else _encode(event.properties)
-        wrong = self._wrong(event, properties)
-        if wrong is None:
-            digest = blake2b(f"{event.source}\0{event.id}".encode(), digest_size=16).digest()
-            content = _content(event, properties)
-            first = self.seen.setdefault(digest, content)
-            if first is content:
-                self._append(index, event, digest, content, properties)
-                return
-            if first == content:
-                self.receipt.duplicates += 1
-                return
-            wrong = REUSED
-        self.receipt.rejected.append(Rejection(index, *wrong, event.id))
-
-    def _wrong(self, event: SentEvent, properties: bytes | None) -> Wrong | None:
-        if event.subscription not in self.subscriptions:
-            return "subscription_unknown", f"There is no subscription {event.subscription}."
-        if event.meter not in self.meters:
-            return "meter_unknown", f"There is no meter {event.meter}."
-        if event.at < self.oldest:
-            return "too_late", f"Events before {self.oldest:%Y-%m-%d %H:%M} UTC are not taken any more."
-        if event.at > self.newest:
-            return "ahead_of_clock", f"Events are at most {AHEAD_MAX.days} days ahead of the provider's clock."
-        if "\0" in event.id or "\0" in event.source or (properties and b"\\u0000" in properties):
-            return "text_unstorable", "Text may not contain the character U+0000."
-        return wrong_decimal(event.quantity) or _too_much(event.quantity)
-
-    def _append(self, index: int, event: SentEvent, digest: bytes, content: bytes, properties: bytes | None) -> None:
-        columns = self.columns
-        columns.digests.append(digest)
-        columns.contents.append(content)
-        columns.sources.append(event.source)
-        columns.ids.append(event.id)
-        columns.subscriptions.append(self.subscriptions[event.subscription])
-        columns.meters.append(self.meters[event.meter])
-        columns.at.append(event.at)
-        columns.quantities.append(event.quantity)
-        columns.properties.append(None if properties is None else properties.decode())
-        self.rows.append((index, event))
-
-
-def _too_much(quantity: str) -> Wrong | None:
-    if len(quantity) <= len(str(QUANTITY_MAX)) or abs(Decimal(quantity)) < QUANTITY_MAX:
+@lru_cache(maxsize=65_536)
+def wrong_quantity(text: str) -> Wrong | None:
+    """What is wrong with a quantity, or None. Quantities repeat, so it is remembered."""
+    if (wrong := wrong_decimal(text)) is not None:
+        return wrong
+    if abs(Decimal(text)) < QUANTITY_MAX:
         return None
     return "decimal_out_of_range", f"The quantity of one event is below {QUANTITY_MAX:.0e}."
 
 
-def _content(event: SentEvent, properties: bytes | None) -> bytes:
-    """What tells a repeat from a reuse of the id, as it was written."""
-    written = f"{event.subscription}\0{event.meter}\0{event.at.timestamp()}\0{event.quantity}\0".encode()
-    return blake2b(written + (properties or b""), digest_size=16).digest()
-
-
-def _sort_out(ctx: Context, taking: _Taking, known: set[bytes]) -> None:
+def _sort_out(ctx: Context, rows: Sent[SentEvent], taking: _Taking) -> None:
     """Events whose identity was taken: a repeat counts as a duplicate, other content is refused."""
-    columns = taking.columns
-    chosen = [i for i, digest in enumerate(columns.digests) if digest in known]
-    subset = EventColumns(columns.subscription_ids, columns.meter_ids)
-    for f in fields(EventColumns)[2:]:
-        setattr(subset, f.name, [getattr(columns, f.name)[i] for i in chosen])
-    repeats = backend().same_events(ctx.session, ctx.provider.id, subset)
+    columns = _columns(rows, taking)
+    repeats = backend().same_events(ctx.session, ctx.provider.id, columns)
     taking.receipt.duplicates += len(repeats)
-    for i in chosen:
-        if columns.digests[i] not in repeats:
-            index, event = taking.rows[i]
+    for (index, event), digest in zip(rows, columns.digests, strict=True):
+        if digest not in repeats:
             taking.receipt.rejected.append(Rejection(index, *REUSED, event.id))

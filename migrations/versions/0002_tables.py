@@ -273,7 +273,6 @@ def create() -> None:
         "usage_event_identity",
         sa.Column("provider_id", sa.Uuid(), nullable=False),
         sa.Column("digest", sa.LargeBinary(), nullable=False),
-        sa.Column("content", sa.LargeBinary(), nullable=False),
         sa.PrimaryKeyConstraint("provider_id", "digest", name=op.f("pk_usage_event_identity")),
     )
     op.create_table(
@@ -350,19 +349,16 @@ def create() -> None:
         sa.Column("path", sa.Text(), nullable=False),
         sa.Column("key", sa.Text(), nullable=False),
         sa.Column("body_hash", sa.LargeBinary(), nullable=False),
-        sa.Column("claim", sa.Uuid(), nullable=False),
-        sa.Column("claimed_until", sa.TIMESTAMP(timezone=True), nullable=False),
-        sa.Column("finished_at", sa.TIMESTAMP(timezone=True), nullable=True),
         sa.Column("expires_at", sa.TIMESTAMP(timezone=True), nullable=False),
-        sa.Column("status", sa.Integer(), nullable=True),
+        sa.Column("status", sa.Integer(), nullable=False),
         sa.Column(
             "headers", postgresql.JSONB(astext_type=sa.Text()), server_default=sa.text("'{}'::jsonb"), nullable=False
         ),
-        sa.Column("body", sa.LargeBinary(), nullable=True),
+        sa.Column("body", sa.LargeBinary(), nullable=False),
         sa.Column(
             "recorded_at", sa.TIMESTAMP(timezone=True), server_default=sa.text("clock_timestamp()"), nullable=False
         ),
-        sa.CheckConstraint("(status IS NULL) = (finished_at IS NULL)", name=op.f("ck_idempotency_record_finished")),
+        sa.CheckConstraint("status BETWEEN 200 AND 399", name=op.f("ck_idempotency_record_status")),
         sa.ForeignKeyConstraint(["provider_id"], ["provider.id"], name=op.f("fk_idempotency_record_provider_id")),
         sa.PrimaryKeyConstraint(
             "provider_id", "credential", "method", "path", "key", name=op.f("pk_idempotency_record")

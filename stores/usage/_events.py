@@ -18,16 +18,15 @@ PARTITIONS = "SELECT busbar_partition(%(bulk)s, m) FROM unnest(%(months)b::date[
 # wait for each other in one direction only.
 APPEND = """
 WITH sent AS (
-  SELECT e.digest, e.content, (%(subscription_ids)b::uuid[])[e.s] AS subscription_id,
+  SELECT e.digest, (%(subscription_ids)b::uuid[])[e.s] AS subscription_id,
          (%(meter_ids)b::uuid[])[e.m] AS meter_id, e.at, e.source, e.id, e.quantity::numeric(38, 12) AS quantity,
          e.properties::jsonb AS properties
-  FROM unnest(%(digests)b::bytea[], %(contents)b::bytea[], %(subscriptions)b::int4[], %(meters)b::int4[],
-              %(at)b::timestamptz[], %(sources)b::text[], %(ids)b::text[], %(quantities)b::text[],
-              %(properties)b::text[])
-    AS e (digest, content, s, m, at, source, id, quantity, properties)
+  FROM unnest(%(digests)b::bytea[], %(subscriptions)b::int4[], %(meters)b::int4[], %(at)b::timestamptz[],
+              %(sources)b::text[], %(ids)b::text[], %(quantities)b::text[], %(properties)b::text[])
+    AS e (digest, s, m, at, source, id, quantity, properties)
 ), claimed AS (
-  INSERT INTO usage_event_identity (provider_id, digest, content)
-  SELECT %(provider)b, digest, content FROM sent ORDER BY digest
+  INSERT INTO usage_event_identity (provider_id, digest)
+  SELECT %(provider)b, digest FROM sent ORDER BY digest
   ON CONFLICT DO NOTHING RETURNING digest
 ), fresh AS MATERIALIZED (
   SELECT sent.* FROM sent JOIN claimed USING (digest)
@@ -50,18 +49,15 @@ WITH sent AS (
 SELECT digest FROM sent EXCEPT ALL SELECT digest FROM claimed
 """
 
-# The content as it is stored decides, not as it was written: "1.50" is "1.5", an external id is the id it stands for.
+# What is stored decides, not how it was written: "1.50" is "1.5", an external id is the id it stands for.
 SAME = """
 SELECT e.digest
-FROM unnest(%(digests)b::bytea[], %(contents)b::bytea[], %(subscriptions)b::int4[], %(meters)b::int4[],
-            %(at)b::timestamptz[], %(quantities)b::text[], %(properties)b::text[])
-  AS e (digest, content, s, m, at, quantity, properties)
-JOIN usage_event_identity i ON i.provider_id = %(provider)b AND i.digest = e.digest
-WHERE i.content = e.content OR EXISTS (
-  SELECT 1 FROM usage_event u
-  WHERE u.provider_id = %(provider)b AND u.subscription_id = (%(subscription_ids)b::uuid[])[e.s]
-    AND u.meter_id = (%(meter_ids)b::uuid[])[e.m] AND u.at = e.at AND u.digest = e.digest
-    AND u.quantity = e.quantity::numeric(38, 12) AND u.properties IS NOT DISTINCT FROM e.properties::jsonb)
+FROM unnest(%(digests)b::bytea[], %(subscriptions)b::int4[], %(meters)b::int4[], %(at)b::timestamptz[],
+            %(quantities)b::text[], %(properties)b::text[])
+  AS e (digest, s, m, at, quantity, properties)
+JOIN usage_event u ON u.provider_id = %(provider)b AND u.subscription_id = (%(subscription_ids)b::uuid[])[e.s]
+  AND u.meter_id = (%(meter_ids)b::uuid[])[e.m] AND u.at = e.at AND u.digest = e.digest
+WHERE u.quantity = e.quantity::numeric(38, 12) AND u.properties IS NOT DISTINCT FROM e.properties::jsonb
 """
 
 

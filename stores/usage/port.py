@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, Protocol
@@ -21,21 +21,20 @@ from billing.metering.slots import SlotRequest, Usage
 class EventColumns:
     """Events to store, column by column: what a set costs least in. All lists have one entry per event.
 
-    `digests` identify an event (source and id), `contents` tell a repeat from a reuse; 16 bytes each. `subscriptions`
-    and `meters` point into `subscription_ids` and `meter_ids`, counted from 1. No digest is there twice.
+    `digests` identify an event (source and id), 16 bytes each; none is there twice. `subscriptions` and `meters` point
+    into `subscription_ids` and `meter_ids`, counted from 1. `properties` are JSON.
     """
 
     subscription_ids: list[UUID]
     meter_ids: list[UUID]
-    digests: list[bytes] = field(default_factory=list)
-    contents: list[bytes] = field(default_factory=list)
-    sources: list[str] = field(default_factory=list)
-    ids: list[str] = field(default_factory=list)
-    subscriptions: list[int] = field(default_factory=list)
-    meters: list[int] = field(default_factory=list)
-    at: list[datetime] = field(default_factory=list)
-    quantities: list[str] = field(default_factory=list)
-    properties: list[str | None] = field(default_factory=list)
+    digests: list[bytes]
+    sources: list[str]
+    ids: list[str]
+    subscriptions: list[int]
+    meters: list[int]
+    at: list[datetime]
+    quantities: list[str]
+    properties: list[str | None]
 
 
 @dataclass(frozen=True)

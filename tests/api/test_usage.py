@@ -103,6 +103,8 @@ def test_a_bad_event_is_refused_by_its_index_and_the_rest_is_taken(metered: Call
         event("", quantity="1"),
         "not an object",
         event("p", properties={"a": [1]}),
+        event("nul\0"),
+        event("q", properties={"a": "\0"}),
     ]
     receipt = metered.made("/v1/usage/events", {"events": [event("first"), *bad, event("last")]})
     assert receipt["accepted"] == 2
@@ -121,6 +123,8 @@ def test_a_bad_event_is_refused_by_its_index_and_the_rest_is_taken(metered: Call
                 "too_short",
                 "object_expected",
                 "member_invalid",
+                "text_unstorable",
+                "text_unstorable",
             ],
             1,
         )
