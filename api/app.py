@@ -75,13 +75,12 @@ class Door(Flask):
             etags.check_match()
             answer = self.make_response(super().dispatch_request())
             if answer.status_code < 400:
-                idempotency.settle(answer)
+                idempotency.remember(answer)
                 transaction.keep()
             return answer
         finally:
             # Does nothing once the transaction is kept.
             transaction.undo()
-            idempotency.give_back()
 
 
 def create_app(home: House, *, queue_url: str | None = None) -> Flask:

@@ -1,4 +1,4 @@
-"""`Idempotency-Key` on POST: claim before, store beside the effects, give back after a refusal."""
+"""`Idempotency-Key` on POST: claimed, answered and remembered in the request's one transaction."""
 
 from __future__ import annotations
 
@@ -10,17 +10,16 @@ import orjson
 from flask import Response, g, request
 
 from api.problems import Malformed
-from api.transaction import caller, context, home
-from runtime.unit import unit
+from api.transaction import caller, context
 from services import idempotency
-from services.idempotency import Answer, Claim, Name
+from services.idempotency import Answer, Claim
 
 HEADER = "Idempotency-Key"
 _KEY = re.compile(r"[\x21-\x7e]{1,255}")
 
 
 def claim_key() -> Response | None:
-    """Claim the request's key; the stored answer if there is one.
+    """Claim the request's key in its transaction; the stored answer if there is one.
 
     Raises:
         Malformed: `idempotency_key_malformed`.
@@ -31,36 +30,21 @@ def claim_key() -> Response | None:
         return None
     if not _KEY.fullmatch(key):
         raise Malformed("idempotency_key_malformed", "An idempotency key is 1 to 255 visible ASCII characters.")
-    who = caller()
-    name = Name(who.id, request.method, request.path, key)
-    with unit(who.provider_id, actor=who.actor, request_id=g.request_id, within=home()) as ctx:
-        found = idempotency.claim(ctx, name, _fingerprint())
-    if isinstance(found, Claim):
-        g.claim = found
+    g.claim = Claim(caller().id, request.method, request.path, key, _fingerprint())
+    found = idempotency.claim(context(), g.claim)
+    if found is None:
         return None
     answer = Response(found.body, status=found.status, headers=dict(found.headers))
     answer.headers["Idempotent-Replayed"] = "true"
     return answer
 
 
-def settle(answer: Response) -> None:
+def remember(answer: Response) -> None:
     """Store a good answer in the request's transaction."""
-    claimed: Claim | None = g.get("claim")
-    if claimed is None:
+    if "claim" not in g:
         return
     kept = {name: answer.headers[name] for name in ("Content-Type", "Location") if name in answer.headers}
-    idempotency.finish(context(), claimed, Answer(answer.status_code, kept, _without_secrets(answer)))
-    g.pop("claim")
-
-
-def give_back() -> None:
-    """Free the key of a request that was refused or failed; its transaction is already undone."""
-    claimed: Claim | None = g.pop("claim", None)
-    if claimed is None:
-        return
-    who = caller()
-    with unit(who.provider_id, actor=who.actor, request_id=g.request_id, within=home()) as ctx:
-        idempotency.release(ctx, claimed)
+    idempotency.remember(context(), g.claim, Answer(answer.status_code, kept, _without_secrets(answer)))
 
 
 def _fingerprint() -> bytes:

@@ -131,16 +131,16 @@ class PortalSession(Base, Tenant, Recorded):
 
 
 class IdempotencyRecord(Base, Recorded):
-    """The remembered answer of a POST. `claimed_until` frees a key whose first request died. System time."""
+    """The remembered answer of a POST, written in the transaction of what the POST did. System time."""
 
     __tablename__ = "idempotency_record"
     __table_args__ = (
         of_provider(),
-        CheckConstraint("(status IS NULL) = (finished_at IS NULL)", name="finished"),
+        CheckConstraint("status BETWEEN 200 AND 399", name="status"),
         Index("ix_idempotency_record_expires_at", "expires_at"),
     )
-    dispatch: ClassVar[tuple[str, ...]] = ("provider_id", "expires_at")
     grants: ClassVar[str] = "select, insert, update, delete"
+    dispatch: ClassVar[tuple[str, ...]] = ("provider_id", "expires_at")
 
     provider_id: Mapped[UUID] = mapped_column(primary_key=True)
     credential: Mapped[str] = mapped_column(primary_key=True)
@@ -148,10 +148,7 @@ class IdempotencyRecord(Base, Recorded):
     path: Mapped[str] = mapped_column(primary_key=True)
     key: Mapped[str] = mapped_column(primary_key=True)
     body_hash: Mapped[bytes] = mapped_column(LargeBinary)
-    claim: Mapped[UUID]
-    claimed_until: Mapped[Instant]
-    finished_at: Mapped[Instant | None]
     expires_at: Mapped[Instant]
-    status: Mapped[int | None]
+    status: Mapped[int]
     headers: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'::jsonb"))
-    body: Mapped[bytes | None] = mapped_column(LargeBinary)
+    body: Mapped[bytes] = mapped_column(LargeBinary)

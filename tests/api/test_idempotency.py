@@ -10,14 +10,14 @@ from uuid import UUID
 
 import orjson
 import pytest
-from sqlalchemy import text
+from sqlalchemy import create_engine, text
+from sqlalchemy.exc import OperationalError
 
-from core.errors import Conflict
 from core.ids import encode, new_id
 from runtime.house import House
 from services import credentials, idempotency
 from services.clock import system_now
-from services.idempotency import Answer, Claim, Name
+from services.idempotency import Answer, Claim
 from tests.api.conftest import Caller, NewCaller
 from tests.api.test_refusals import refusal
 from tests.conftest import Open, make_provider
@@ -35,13 +35,14 @@ def _count(client: Caller) -> int:
     return len(page["data"])
 
 
-def _name(client: Caller, open_unit: Open, key: str) -> Name:
-    """What the key of a caller's POST to /v1/accounts is called inside."""
+def _claim(client: Caller, open_unit: Open, key: str) -> Claim:
+    """The claim of a caller's POST of `ACCOUNT` under a key."""
     with open_unit() as ctx:
         row = ctx.session.execute(
             text("SELECT id FROM api_key WHERE hash = :hash"), {"hash": credentials.hashed(client.token or "")}
         ).one()
-    return Name(encode("api_key", row.id), "POST", PATH, key)
+    body_hash = hashlib.sha256(b"\n" + orjson.dumps(ACCOUNT, option=orjson.OPT_SORT_KEYS)).digest()
+    return Claim(encode("api_key", row.id), "POST", PATH, key, body_hash)
 
 
 def test_the_same_request_again_gives_the_stored_answer(client: Caller) -> None:
@@ -92,42 +93,45 @@ def test_secrets_are_left_out_of_a_stored_answer(client: Caller, open_unit: Open
 
 
 def test_a_second_request_while_the_first_still_runs_is_told_so(client: Caller, open_unit: Open) -> None:
-    name = _name(client, open_unit, "order-1")
-    body_hash = hashlib.sha256(b"\n" + orjson.dumps(ACCOUNT, option=orjson.OPT_SORT_KEYS)).digest()
-    with open_unit() as ctx:
-        claimed = idempotency.claim(ctx, name, body_hash)
-    assert isinstance(claimed, Claim)
-    refusal(client.post(PATH, ACCOUNT, headers=keyed("order-1")), 409, "request_in_progress")
-    assert _count(client) == 0
+    claimed = _claim(client, open_unit, "order-1")
+    with open_unit() as first:
+        assert idempotency.claim(first, claimed) is None
+        refusal(client.post(PATH, ACCOUNT, headers=keyed("order-1")), 409, "request_in_progress")
+        assert client.post(PATH, ACCOUNT, headers=keyed("order-2")).status_code == 201
+    assert _count(client) == 1
 
 
-def test_a_request_that_died_leaves_a_key_that_can_be_claimed_again(client: Caller, open_unit: Open) -> None:
-    name = _name(client, open_unit, "order-1")
-    body_hash = hashlib.sha256(b"\n" + orjson.dumps(ACCOUNT, option=orjson.OPT_SORT_KEYS)).digest()
-    with open_unit() as ctx:
-        idempotency.claim(ctx, name, body_hash)
-        ctx.session.execute(
-            text("UPDATE idempotency_record SET claimed_until = :past"), {"past": system_now() - timedelta(seconds=1)}
-        )
+def test_a_request_that_died_leaves_its_key_free_at_once(client: Caller, open_unit: Open, house: House) -> None:
+    claimed = _claim(client, open_unit, "order-1")
+
+    def die() -> None:
+        with open_unit() as dying:
+            idempotency.claim(dying, claimed)
+            process = dying.session.execute(text("SELECT pg_backend_pid()")).scalar_one()
+            with create_engine(house.engine.url).connect() as admin:
+                # As when the server's machine goes away: its connection ends, and nothing of it is kept.
+                admin.execute(text("SELECT pg_terminate_backend(:process, 5000)"), {"process": process})
+            dying.session.execute(text("SELECT 1"))
+
+    with pytest.raises(OperationalError):
+        die()
     assert client.post(PATH, ACCOUNT, headers=keyed("order-1")).status_code == 201
     assert _count(client) == 1
 
 
-def test_a_request_that_comes_back_late_finds_its_claim_taken(open_unit: Open) -> None:
-    name = Name("key_x", "POST", PATH, "order-1")
+def test_what_was_done_and_what_was_answered_are_kept_together(client: Caller, open_unit: Open) -> None:
+    claimed = _claim(client, open_unit, "order-1")
+
+    def fail_before_the_commit() -> None:
+        with open_unit() as ctx:
+            idempotency.claim(ctx, claimed)
+            idempotency.remember(ctx, claimed, Answer(201, {}, b"{}"))
+            raise RuntimeError("killed")
+
+    with pytest.raises(RuntimeError, match="killed"):
+        fail_before_the_commit()
     with open_unit() as ctx:
-        late = idempotency.claim(ctx, name, b"hash")
-        ctx.session.execute(
-            text("UPDATE idempotency_record SET claimed_until = :past"), {"past": system_now() - timedelta(seconds=1)}
-        )
-    with open_unit() as ctx:
-        prompt = idempotency.claim(ctx, name, b"hash")
-    assert isinstance(late, Claim)
-    assert isinstance(prompt, Claim)
-    with open_unit() as ctx:
-        with pytest.raises(Conflict, match="request_in_progress"):
-            idempotency.finish(ctx, late, Answer(201, {}, b"{}"))
-        idempotency.finish(ctx, prompt, Answer(201, {}, b"{}"))
+        assert idempotency.claim(ctx, claimed) is None
 
 
 def test_twenty_at_once_do_it_once(client: Caller, new_caller: NewCaller) -> None:
