@@ -11,7 +11,7 @@ from itertools import groupby
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import select, update
+from sqlalchemy import and_, func, select, update
 
 from billing.bill_dates import due_on
 from billing.lines import quality_note
@@ -32,7 +32,7 @@ from exports.document import (
     SubscriptionGroup,
 )
 from exports.invoice_pdf import PLUGIN as PDF
-from models.billing import Invoice, InvoiceLine
+from models.billing import Charge, Invoice, InvoiceLine
 from services import lookups
 from services.context import Context
 from services.sellers import address_lines
@@ -92,7 +92,7 @@ def document(ctx: Context, invoice: Invoice) -> InvoiceDocument:
         number=invoice.number,
         issued_on=invoice.issued_on,
         currency=invoice.currency,
-        groups=_groups(lines),
+        groups=_groups(lines, _tiers(ctx, invoice)),
         subtotal_amount=invoice.net_amount,
         taxes=tuple(_tax(tax) for tax in invoice.taxes),
         total_amount=invoice.total_amount,
@@ -165,17 +165,30 @@ def _span(line: InvoiceLine) -> Period | None:
     return Period(utc(line.start_at), utc(line.end_at)) if line.start_at < line.end_at else None
 
 
-def _groups(lines: Sequence[InvoiceLine]) -> tuple[BeneficiaryGroup, ...]:
+def _tiers(ctx: Context, invoice: Invoice) -> dict[UUID, int]:
+    """How many prices made each line's amount, where there were several."""
+    parts = func.jsonb_array_length(func.coalesce(Charge.inputs["parts"], func.jsonb_build_array()))
+    rows = ctx.session.execute(
+        select(InvoiceLine.id, parts)
+        .join(Charge, and_(Charge.provider_id == InvoiceLine.provider_id, Charge.invoice_line_id == InvoiceLine.id))
+        .where(InvoiceLine.provider_id == ctx.provider.id, InvoiceLine.invoice_id == invoice.id, parts > 1)
+    )
+    return dict(rows.all())
+
+
+def _groups(lines: Sequence[InvoiceLine], tiers: Mapping[UUID, int]) -> tuple[BeneficiaryGroup, ...]:
     """The lines stand by beneficiary and subscription already."""
     return tuple(
-        BeneficiaryGroup(name, _subscriptions(list(own)))
+        BeneficiaryGroup(name, _subscriptions(list(own), tiers))
         for (_, name), own in groupby(lines, key=lambda line: (line.beneficiary_id, line.beneficiary_name))
     )
 
 
-def _subscriptions(lines: Sequence[InvoiceLine]) -> tuple[SubscriptionGroup, ...]:
+def _subscriptions(lines: Sequence[InvoiceLine], tiers: Mapping[UUID, int]) -> tuple[SubscriptionGroup, ...]:
     return tuple(
-        SubscriptionGroup(name, tuple(map(_line, own)), reference=reference, detail=order or "")
+        SubscriptionGroup(
+            name, tuple(_line(line, tiers.get(line.id, 0)) for line in own), reference=reference, detail=order or ""
+        )
         for (_, name, reference, order), own in groupby(
             lines,
             key=lambda line: (
@@ -188,7 +201,7 @@ def _subscriptions(lines: Sequence[InvoiceLine]) -> tuple[SubscriptionGroup, ...
     )
 
 
-def _line(line: InvoiceLine) -> DocumentLine:
+def _line(line: InvoiceLine, tiers: int) -> DocumentLine:
     return DocumentLine(
         description=line.description,
         charge_code=line.charge_code,
@@ -197,6 +210,7 @@ def _line(line: InvoiceLine) -> DocumentLine:
         quantity=line.quantity if line.unit or line.quantity != 1 else None,
         unit=line.unit or "",
         unit_price=line.unit_price,
+        price_note=f"{tiers} tiers" if tiers else "",
         exact=line.exact,
         quality_note=quality_note(line.quality),
     )
