@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, date, datetime
 from threading import Barrier, Thread
+from uuid import UUID
 
 import pytest
 from sqlalchemy import event, select, update
@@ -345,3 +346,36 @@ def test_a_line_says_the_product_and_the_code_too_where_a_plan_has_several_of_it
     with open_unit() as ctx:
         first, second = ({line.description for line in lines_of(ctx, invoice)} for invoice in invoices(ctx))
         assert (first, second) == ({"Colocation"}, {"Colocation, a", "Colocation, b"})
+
+
+def test_two_runs_that_finish_at_once_share_a_series_without_gap(
+    open_unit: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runs, "CHUNK_FINAL", 1)
+    with open_unit() as ctx:
+        plan = a_plan(ctx, RACK)
+        payers = [an_account(ctx, f"A{i}") for i in range(12)]
+        for payer in payers:
+            subscribe(ctx, payer, plan)
+    set_clock(open_unit, FEBRUARY)
+    halves = []
+    for half in (payers[:6], payers[6:]):
+        with open_unit() as ctx:
+            dated = [(payer.id, FEBRUARY.date()) for payer in half]
+            halves.append(runs.make(ctx, FEBRUARY, runs.REQUEST, dated, finalizes=True).id)
+    together = Barrier(2)
+
+    def worker(run_id: UUID) -> None:
+        together.wait()
+        work(open_unit, run_id)
+
+    threads = [Thread(target=worker, args=(run_id,)) for run_id in halves]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    with open_unit() as ctx:
+        found = invoices(ctx)
+        assert [invoice.number for invoice in found] == [f"INV-2026-{i:06d}" for i in range(1, 13)]
+        for run_id, half in zip(halves, (payers[:6], payers[6:]), strict=True):
+            assert [i.account_id for i in found if i.run_id == run_id] == [payer.id for payer in half]
