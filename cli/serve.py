@@ -44,6 +44,8 @@ def run(args: argparse.Namespace) -> int:
     family = _family(args, listening, settings)
     family.start()
     _wait_until_up(url, family)
+    if not args.no_worker:
+        _add_workers(family)
     running.write_down(settings.data_dir, Running(os.getpid(), url))
     print(f"Busbar serves on {url}", flush=True)
     try:
@@ -55,15 +57,20 @@ def run(args: argparse.Namespace) -> int:
 
 def _family(args: argparse.Namespace, listening: socket.socket, settings: Settings) -> Children:
     from cli import web  # after the address and the counters' directory are known
-    from jobs import workers
 
     family = Children(each_round=partial(keep_embedded, settings))
     family.add("web", partial(web.serve, listening.fileno(), args.workers or max(2, os.cpu_count() or 2)))
-    if not args.no_worker:
-        for number, queues in enumerate(workers.lanes(workers.PROCESSES)):
-            family.add(f"{'-'.join(queues)}-{number}", partial(workers.work_on, queues))
-        family.add("schedule", workers.keep_schedule)
     return family
+
+
+def _add_workers(family: Children) -> None:
+    """Workers begin once the web server answers: a sandbox's clock waits for its agents ten seconds, and they must be
+    able to report."""
+    from jobs import workers
+
+    for number, queues in enumerate(workers.lanes(workers.PROCESSES)):
+        family.add(f"{'-'.join(queues)}-{number}", partial(workers.work_on, queues))
+    family.add("schedule", workers.keep_schedule)
 
 
 def listen(host: str, port: int) -> socket.socket:

@@ -20,6 +20,7 @@ from uuid import UUID, uuid4
 from sqlalchemy.exc import InterfaceError, OperationalError
 
 from core.period import rfc3339
+from jobs import ending
 from jobs.finding import Due, due_by_kind, least_due_after
 from jobs.kinds import Kind
 from runtime.unit import dispatch, unit
@@ -90,18 +91,18 @@ class Drive:
         return True
 
     def _to_target(self, deadline: float) -> bool:
-        self._do_all_due()
-        while self.now < self.target:
-            if time.monotonic() > deadline:
-                with self._unit() as ctx:
-                    test_clock.give_back(ctx, self.token)
-                return False
-            self._move(self._next_instant())
-            self._wait_for_agents()
+        while self._wait_for_agents():
             self._do_all_due()
+            if self.now >= self.target:
+                with self._unit() as ctx:
+                    test_clock.finish(ctx, self.token)
+                return True
+            if time.monotonic() > deadline or ending.TOLD.is_set():
+                break
+            self._move(self._next_instant())
         with self._unit() as ctx:
-            test_clock.finish(ctx, self.token)
-        return True
+            test_clock.give_back(ctx, self.token)
+        return False
 
     def _next_instant(self) -> datetime:
         """The least of: what falls due next, the next full hour if agents follow this clock, the target."""
@@ -122,19 +123,26 @@ class Drive:
             test_clock.move(ctx, self.token, instant, system_now())
             self.followed = bool(self.lagging(ctx, self._next_hour()))
 
-    def _wait_for_agents(self) -> None:
+    def _wait_for_agents(self) -> bool:
+        """Wait at a full hour for the agents that follow; False when this process is to end and another should wait:
+        the agents may not reach the server then, and that is no fault of theirs."""
         if not self.followed or self.now.minute or self.now.second or self.now.microsecond:
-            return
+            return True
         started = time.monotonic()
         # One transaction for all looks: each statement sees what has been committed by then, and costs least so.
         with self._unit() as ctx:
             while late := list(self.lagging(ctx, self.now)):
                 waited = time.monotonic() - started
+                if ending.TOLD.is_set():
+                    return False
                 if waited > WAIT_SECONDS:
                     break
                 time.sleep(0.005 + min(waited / 10, 0.02))
-        if not late:
-            return
+        if late:
+            self._pass_over(late)
+        return True
+
+    def _pass_over(self, late: Sequence[str]) -> None:
         with self._unit() as ctx:
             self.passed_over(ctx, self.now)
             who = ", ".join(late[:5])

@@ -15,7 +15,7 @@ from redis.retry import Retry
 from rq import Queue, SimpleWorker
 from rq.serializers import JSONSerializer
 
-from jobs import due
+from jobs import due, ending
 from jobs.hints import Hints, connect
 from jobs.kinds import QUEUES
 from jobs.schedule import Schedule
@@ -60,12 +60,20 @@ def send_hints() -> None:
     wake_with(lambda name, provider_id, ids: hints().wake(name, provider_id, ids))
 
 
+class Worker(SimpleWorker):
+    """Ends after the job at hand, and lets that job know."""
+
+    def handle_warm_shutdown_request(self) -> None:
+        ending.TOLD.set()
+        super().handle_warm_shutdown_request()  # type: ignore[no-untyped-call]
+
+
 def work_on(queues: Sequence[str]) -> None:
     """Take jobs from these queues until told to stop (SIGTERM: after the job at hand)."""
     send_hints()
     url = houses.queue_url(houses.house().settings)
     connection = redis.Redis.from_url(url, retry=Retry(ExponentialBackoff(cap=2, base=0.1), 20))
-    worker = SimpleWorker(
+    worker = Worker(
         [Queue(name, connection=connection, serializer=JSONSerializer) for name in queues],
         connection=connection,
         serializer=JSONSerializer,

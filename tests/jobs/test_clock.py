@@ -5,6 +5,7 @@ Mails stand in for whatever falls due here: a row with an instant. Those marked 
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -294,10 +295,35 @@ def test_agents_that_do_not_come_are_passed_over_and_the_clock_says_so(
     world.lagging = lambda _, __: () if world.passed_over else ("north",)
     advance(open_unit, at(15, 3))
     world.drive().run()
-    assert world.passed_over == [at(15, 1)]
+    assert world.passed_over == [at(15)]
     now, status, detail = shown(open_unit)
     assert (now, status) == (at(15, 3), "ready")
     assert "agents: north" in (detail or "")
+
+
+def test_a_driver_that_is_told_to_end_passes_nobody_over_and_the_next_one_waits(
+    open_unit: Open, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """When a whole server is stopped, its agents cannot report: that is no fault of theirs."""
+    told = threading.Event()
+    monkeypatch.setattr("jobs.ending.TOLD", told)
+    here = [SANDBOX_NOW]
+
+    def lagging(_: Context, instant: datetime) -> Sequence[str]:
+        if instant == at(15, 2) and shown(open_unit)[0] == instant:
+            told.set()
+        return ("north",) if instant > here[0] else ()
+
+    world.lagging = lagging
+    here[0] = at(15, 1)
+    advance(open_unit, at(15, 3))
+    assert not world.drive().run()
+    assert shown(open_unit)[:2] == (at(15, 2), "advancing")
+    told.clear()
+    here[0] = at(15, 9)
+    assert world.drive().run()
+    assert world.passed_over == []
+    assert shown(open_unit) == (at(15, 3), "ready", None)
 
 
 def test_a_time_slice_ends_and_another_driver_goes_on(open_unit: Open, world: World) -> None:
