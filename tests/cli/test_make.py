@@ -1,0 +1,43 @@
+"""The Makefile: one vocabulary of commands, each explained, and set up in a moment when nothing changed."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+
+pytestmark = pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed on this machine")
+
+
+def make(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(["make", *arguments], cwd=ROOT, capture_output=True, text=True, check=False)
+
+
+def test_help_lists_every_target_with_a_line() -> None:
+    phony = re.search(r"^\.PHONY: (.*)$", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    assert phony
+    lines = {words[1]: words[2:] for line in make("help").stdout.splitlines() if (words := line.split())}
+    assert set(lines) == set(phony.group(1).split())
+    assert all(lines.values())
+    assert {"setup", "demo", "test", "lint", "types", "openapi", "bench", "stop"} <= set(lines)
+
+
+def test_a_python_that_is_too_old_is_one_clear_line(tmp_path: Path) -> None:
+    shutil.copy(ROOT / "Makefile", tmp_path / "Makefile")
+    old = tmp_path / "python2"
+    old.write_text("#!/bin/sh\nexit 1\n")
+    old.chmod(0o755)
+    done = subprocess.run(["make", "setup", f"PYTHON={old}"], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode != 0
+    assert done.stdout.startswith("Busbar needs Python 3.11 or newer")
+
+
+def test_continuous_integration_runs_make_test() -> None:
+    script = (ROOT / ".ci" / "run").read_text()
+    assert script.startswith("#!/usr/bin/env bash")
+    assert re.search(r"^make test", script, re.MULTILINE)
