@@ -28,7 +28,9 @@ def test_help_lists_every_target_with_a_line() -> None:
 
 
 def test_a_python_that_is_too_old_is_one_clear_line(tmp_path: Path) -> None:
-    shutil.copy(ROOT / "Makefile", tmp_path / "Makefile")
+    for name in ("Makefile", "constraints.txt", "cli/launcher.sh"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        shutil.copy(ROOT / name, tmp_path / name)
     old = tmp_path / "python2"
     old.write_text("#!/bin/sh\nexit 1\n")
     old.chmod(0o755)
