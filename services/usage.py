@@ -32,7 +32,7 @@ def take_events(ctx: Context, sent: Sent[SentEvent]) -> Receipt:
     `decimal_out_of_range`, `event_id_reused`.
     """
     taking = _begin(ctx, sent)
-    rows = _distinct([row for row in sent if not taking.refuses(*row)], taking.receipt)
+    rows = _distinct(taking.sound(sent), taking.receipt)
     if rows:
         columns = _columns(rows, taking)
         known = backend().append_events(ctx.session, ctx.provider.id, columns, system_now())
@@ -53,12 +53,21 @@ class _Taking:
     meters: Mapping[str, UUID]
     receipt: Receipt
 
-    def refuses(self, index: int, event: SentEvent) -> bool:
-        """Whether an event cannot be stored; then it stands in the receipt."""
-        wrong = self._wrong(event)
-        if wrong is not None:
-            self.receipt.rejected.append(Rejection(index, *wrong, event.id))
-        return wrong is not None
+    def sound(self, sent: Sent[SentEvent]) -> Sent[SentEvent]:
+        """The events that can be stored; the others stand in the receipt, each with what is wrong with it."""
+        subscriptions, meters, oldest, newest = self.subscriptions, self.meters, self.oldest, self.newest
+        good = [
+            row
+            for row in sent
+            if (event := row[1]).subscription in subscriptions
+            and event.meter in meters
+            and oldest <= event.at <= newest
+            and wrong_quantity(event.quantity) is None
+        ]
+        if len(good) < len(sent):
+            wrongs = ((index, event.id, self._wrong(event)) for index, event in sent)
+            self.receipt.rejected += [Rejection(i, *wrong, event_id) for i, event_id, wrong in wrongs if wrong]
+        return good
 
     def _wrong(self, event: SentEvent) -> Wrong | None:
         if event.subscription not in self.subscriptions:
@@ -87,6 +96,8 @@ def _begin(ctx: Context, sent: Sent[SentEvent]) -> _Taking:
 
 def _distinct(rows: Sent[SentEvent], receipt: Receipt) -> Sent[SentEvent]:
     """The first event of each identity: a repeat in the same request is a duplicate, other content is refused."""
+    if len({(event.source, event.id) for _, event in rows}) == len(rows):
+        return rows
     first: dict[tuple[str, str], SentEvent] = {}
     kept = []
     for index, event in rows:

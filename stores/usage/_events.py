@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from datetime import UTC, date, datetime
+from collections.abc import Sequence
+from datetime import UTC, date, datetime, timedelta
 from uuid import UUID
 
 from sqlalchemy.orm import Session
@@ -46,7 +46,7 @@ WITH sent AS (
       minimum = least(h.minimum, excluded.minimum), maximum = greatest(h.maximum, excluded.maximum),
       known_at = greatest(h.known_at, excluded.known_at)
 )
-SELECT digest FROM sent EXCEPT ALL SELECT digest FROM claimed
+SELECT array_agg(digest) FROM claimed HAVING count(*) < %(count)b
 """
 
 # What is stored decides, not how it was written: "1.50" is "1.5", an external id is the id it stands for.
@@ -61,21 +61,31 @@ WHERE u.quantity = e.quantity::numeric(38, 12) AND u.properties IS NOT DISTINCT 
 """
 
 
-def months_of(instants: Iterable[datetime]) -> set[date]:
-    """The first days of the months (UTC) that instants lie in."""
-    in_utc = (i.astimezone(UTC) for i in instants)
-    return {date(year, month, 1) for year, month in {(i.year, i.month) for i in in_utc}}
+def months_of(instants: Sequence[datetime]) -> list[date]:
+    """The first days of the months (UTC) from that of the earliest instant to that of the latest."""
+    if not instants:
+        return []
+    months, last = [month_of(min(instants))], month_of(max(instants))
+    while months[-1] < last:
+        months.append((months[-1] + timedelta(days=31)).replace(day=1))
+    return months
+
+
+def month_of(instant: datetime) -> date:
+    """The first day of the month (UTC) that an instant lies in."""
+    return instant.astimezone(UTC).date().replace(day=1)
 
 
 def make_months(session: Session, bulk: str, instants: list[datetime]) -> None:
     """Make the partitions that rows at these instants (in UTC) need."""
-    run(session, PARTITIONS, {"bulk": bulk, "months": sorted(months_of(instants))})
+    run(session, PARTITIONS, {"bulk": bulk, "months": months_of(instants)})
 
 
 def append(session: Session, provider_id: UUID, rows: EventColumns, received_at: datetime) -> set[bytes]:
     """Store what is new; the digests that were known already come back. Their months are there already."""
-    parameters = {**vars(rows), "provider": provider_id, "received_at": received_at}
-    return {digest for (digest,) in run(session, APPEND, parameters)}
+    parameters = {**vars(rows), "provider": provider_id, "received_at": received_at, "count": len(rows.digests)}
+    some = run(session, APPEND, parameters).first()  # only if some were known: nobody needs a list of all
+    return set() if some is None else set(rows.digests).difference(some[0] or ())
 
 
 def same(session: Session, provider_id: UUID, rows: EventColumns) -> set[bytes]:

@@ -6,7 +6,7 @@ A reference is an id, an external id, or (meters) a code, (points) a path; the t
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -79,7 +79,7 @@ def of_events(
     provider_id: UUID,
     subscriptions: Collection[str],
     meters: Collection[str],
-    instants: Collection[datetime],
+    instants: Sequence[datetime],
     roots: frozenset[UUID] | None,
 ) -> tuple[dict[str, UUID], dict[str, UUID]]:
     """Subscriptions and meters by reference; what does not exist for the caller is missing.
@@ -93,7 +93,7 @@ def of_events(
         "subscription_names": subscription_names,
         "meter_ids": list(meter_ids),
         "meter_names": meter_names,
-        "months": list(months_of(instants)),
+        "months": months_of(instants),
         "provider": provider_id,
     }
     if roots is not None:

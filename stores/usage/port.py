@@ -92,7 +92,7 @@ class UsageStore(Protocol):
         provider_id: UUID,
         subscriptions: Collection[str],
         meters: Collection[str],
-        instants: Collection[datetime],
+        instants: Sequence[datetime],
         roots: frozenset[UUID] | None,
     ) -> tuple[dict[str, UUID], dict[str, UUID]]:
         """Subscriptions and meters by what callers wrote; `roots` of account subtrees bound what a caller may see.

@@ -36,7 +36,7 @@ class PostgresqlUsage:
         provider_id: UUID,
         subscriptions: Collection[str],
         meters: Collection[str],
-        instants: Collection[datetime],
+        instants: Sequence[datetime],
         roots: frozenset[UUID] | None,
     ) -> tuple[dict[str, UUID], dict[str, UUID]]:
         """Subscriptions and meters by what callers wrote; events at these instants can be appended afterwards."""
