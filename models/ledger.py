@@ -12,7 +12,7 @@ from models.base import Base, Currency, Instant, Minor, Recorded, Tenant, ref, u
 
 
 class LedgerAccount(Base, Tenant, Recorded):
-    """An account of the books: of a seller, in one currency, of one payer or gateway account where its kind is about one."""
+    """An account of the books: of a seller, in one currency, of one payer or gateway account where its kind has one."""
 
     __tablename__ = "ledger_account"
     __table_args__ = (
