@@ -80,9 +80,7 @@ class Agent(Resource):
     interval_s = fields.Integer(required=True)
     targets = fields.List(fields.Nested(AgentTarget), max_items=TARGETS_MAX, required=True)
     config_version = fields.Integer(required=True, description="Rises with every change of what is polled.")
-    enrolment_expires_at = fields.Instant(
-        allow_none=True, description="While an enrolment token waits."
-    )
+    enrolment_expires_at = fields.Instant(allow_none=True, description="While an enrolment token waits.")
     enrolled_at = fields.Instant(allow_none=True)
     revoked_at = fields.Instant(allow_none=True)
     version = fields.String(allow_none=True, description="Of the agent's program.")
