@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 from uuid import UUID
 
@@ -88,19 +89,56 @@ def test_another_provider_sees_none_of_it(outsider: Caller, paths: dict[str, Any
             assert not ours & set(world.ids_in(answer.get_json(silent=True))), path
 
 
-def test_another_provider_changes_none_of_it(
-    outsider: Caller, paths: dict[str, Any], known: dict[str, list[str]]
-) -> None:
+def _changes(paths: dict[str, Any], known: dict[str, list[str]]) -> Iterator[tuple[str, str, Any]]:
+    """Every change of something that exists: method, path, and the description's example of a body."""
     for path, operations in paths.items():
         filled = world.fill(path, {**operations, "get": {}}, known)
         for method in METHODS:
-            if filled is None or method == "get" or method not in operations:
-                continue
-            content = operations[method].get("requestBody", {}).get("content", {})
-            body = next(iter(content.values()), {}).get("example")
-            answer = outsider(method.upper(), filled, body)
-            expected = (404,) if body is None else (404, 422)
-            assert answer.status_code in expected, f"{method} {filled}: {answer.get_data(as_text=True)}"
+            if filled is not None and method != "get" and method in operations:
+                content = operations[method].get("requestBody", {}).get("content", {})
+                yield method.upper(), filled, next(iter(content.values()), {}).get("example")
+
+
+def test_another_provider_changes_none_of_it(
+    outsider: Caller, paths: dict[str, Any], known: dict[str, list[str]]
+) -> None:
+    for method, path, body in _changes(paths, known):
+        answer = outsider(method, path, body)
+        expected = (404,) if body is None else (404, 422)
+        assert answer.status_code in expected, f"{method} {path}: {answer.get_data(as_text=True)}"
+
+
+def test_another_customer_changes_none_of_it(
+    neighbour: Caller, paths: dict[str, Any], known: dict[str, list[str]]
+) -> None:
+    for method, path, body in _changes(paths, known):
+        answer = neighbour(method, path, body)
+        expected = (403, 404) if body is None else (403, 404, 422)
+        assert answer.status_code in expected, f"{method} {path}: {answer.get_data(as_text=True)}"
+
+
+def test_a_body_that_names_what_is_not_ones_own_is_refused(
+    outsider: Caller, neighbour: Caller, known: dict[str, list[str]]
+) -> None:
+    account, subscription, point = known["acc"][0], known["sub"][0], known["pt"][0]
+    order = {"plan": known["plan"][0], "start": {"at": "2026-03-01T00:00:00Z"}, "anchor": "calendar"}
+    paid = {"method": "manual", "amount": 1, "currency": "EUR", "reference": "x", "received_on": "2026-02-01"}
+    assigned = {"charge_code": "energy", "from": "2026-03-01T00:00:00Z"}
+    bodies: list[tuple[str, dict[str, Any]]] = [
+        ("/v1/accounts", {"name": "x", "currency": "EUR", "country": "NL", "parent": account}),
+        ("/v1/subscriptions", {"account": account, **order}),
+        ("/v1/subscriptions/preview", {"account": account, **order, "as_of": "2026-04-01T00:00:00Z"}),
+        ("/v1/portal-sessions", {"account": account}),
+        ("/v1/payments", {"account": account, **paid}),
+        ("/v1/payment-methods", {"account": account, "token": "pm_card_visa"}),
+        ("/v1/assignments", {"point": point, "subscription": subscription, **assigned}),
+        ("/v1/api-keys", {"name": "x", "account": account}),
+    ]
+    for path, body in bodies:
+        for caller in (outsider, neighbour):
+            answer = caller.post(path, body)
+            assert answer.status_code in (403, 404, 422), f"{path}: {answer.get_data(as_text=True)}"
+            assert answer.json["code"].endswith(("_unknown", "_not_found", "scope_missing")), answer.json
 
 
 def test_another_customer_sees_only_what_is_its_own(
