@@ -46,9 +46,6 @@ class Receiver:
         """From now on verify with this secret, and hand each new event to the handler."""
         self._secret, self._handler = secret, handler
 
-    def stop(self) -> None:
-        self._server.shutdown()
-
     def receive(self, body: bytes, headers: dict[str, str]) -> int:
         """Take one delivery; the status to answer."""
         lower = {name.lower(): value for name, value in headers.items()}

@@ -63,14 +63,8 @@ class Stage:
     directory: Path
     api: Api
     key: str
-    server: Program
     programs: list[Program]
     receiver: Receiver
-
-    def close(self) -> None:
-        for program in reversed(self.programs):
-            program.stop()
-        self.receiver.stop()
 
 
 def make_provider(name: str) -> dict[str, str]:
@@ -84,13 +78,17 @@ def make_provider(name: str) -> dict[str, str]:
     return answer
 
 
-def start_server(directory: Path) -> tuple[Program, str]:
-    """`busbar serve` on a free port; started again on the same port if it is killed."""
-    server = Program("busbar serve", ["cli", "serve", "--port", "0"], directory / "serve.log")
+def make_server(directory: Path) -> Program:
+    """`busbar serve` on a free port, not started yet."""
+    return Program("busbar serve", ["cli", "serve", "--port", "0"], directory / "serve.log")
+
+
+def start_server(server: Program) -> str:
+    """Start it; killed, it is started again on the same port. The address."""
     server.start()
     address = next(word for word in server.first_line(START_SECONDS).split() if word.startswith("http"))
     server.again_with(["cli", "serve", "--port", address.rsplit(":", 1)[1].strip("/")])
-    return server, address.rstrip("/")
+    return address.rstrip("/")
 
 
 def start_pdus(directory: Path, address: str, key: str) -> tuple[Program, dict[str, int]]:

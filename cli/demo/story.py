@@ -18,7 +18,7 @@ MONTH_START_APRIL = "2026-03-31T22:00:00Z"
 MONTH_END = "2026-04-01T02:00:00Z"
 SUSPENDED_BY = "2026-04-10T06:00:00Z"
 STEP_SECONDS = 30
-MONTH_SECONDS = 170
+MONTH_SECONDS = 900
 
 
 def advance(api: Api, to: str, tell: Teller, seconds: float = MONTH_SECONDS) -> None:
@@ -108,6 +108,12 @@ def invoices_of(api: Api, account: str) -> list[dict[str, Any]]:
     return sorted(rows, key=lambda row: row["number"] or "")
 
 
+def attempts(api: Api, invoice: dict[str, Any]) -> list[dict[str, Any]]:
+    """What was tried to collect an invoice, the first try first."""
+    rows: list[dict[str, Any]] = api.every(f"/v1/invoices/{invoice['id']}/attempts")
+    return rows[::-1]
+
+
 def month_billed(stage: Stage, shop: Shop, tell: Teller) -> None:
     """Invoices on the 1st: a master account's on a card, a declined one."""
     for account in (shop.northwind, shop.tidewater):
@@ -125,12 +131,17 @@ def month_billed(stage: Stage, shop: Shop, tell: Teller) -> None:
     tell.claim("the child account got none of its own", not invoices_of(stage.api, shop.labs))
     open_ = [i for i in declined if i["status"] == "open"]
     tell.must("the other card was declined; its invoice is open", len(open_) == 1, declined)
+    for attempt in attempts(stage.api, open_[0]):
+        tell.step(f"attempt of {attempt['created_at'][:10]}: {attempt['status']}, {attempt['decline_code']}")
 
 
 def dunned(stage: Stage, shop: Shop, tell: Teller) -> None:
     """Unpaid: reminded, retried, suspended by event, then paid by transfer and resumed."""
     advance(stage.api, SUSPENDED_BY, tell)
     subscription = shop.subscriptions["rack-20"]
+    invoice = next(i for i in invoices_of(stage.api, shop.tidewater) if i["status"] == "open")
+    tried = attempts(stage.api, invoice)
+    tell.claim(f"the card was tried again and declined again, {len(tried)} times in all", len(tried) == 2, tried)
     mails = [m for m in stage.api.every("/v1/test-clock/outbox") if "accounts@tidewater.example" in m["to"]]
     for mail in mails:
         tell.step(f"mail {mail['created_at'][:10]} to {mail['to'][0]}: {mail['subject']}")
@@ -142,7 +153,6 @@ def dunned(stage: Stage, shop: Shop, tell: Teller) -> None:
         "the suspension",
     )
     tell.claim("rack-20 is suspended: requested by signed webhook, confirmed by the provisioning system", True)
-    invoice = next(i for i in invoices_of(stage.api, shop.tidewater) if i["status"] == "open")
     tell.claim("no webhook came with a wrong signature", stage.receiver.refused == 0, stage.receiver.refused)
     stage.api.post(
         "/v1/payments",

@@ -14,7 +14,7 @@ from cli.demo import shop as shops
 from cli.demo import stage as stages
 from cli.demo import story
 from cli.demo.client import Api
-from cli.demo.programs import wait_for
+from cli.demo.programs import Program, wait_for
 from cli.demo.receiver import Receiver
 from cli.demo.stage import Stage
 from cli.demo.telling import Teller
@@ -31,8 +31,9 @@ def tell_it(args: argparse.Namespace) -> int:
     tell = Teller()
     directory = (current().data_dir / "demo" / time.strftime("%Y%m%d-%H%M%S")).resolve()
     directory.mkdir(parents=True)
-    stage = _set(directory, tell)
+    programs: list[Program] = []
     try:
+        stage = _set(directory, programs, tell)
         _play(stage, tell)
         if not args.once and not tell.failed:
             _stay(stage, tell)
@@ -41,20 +42,23 @@ def tell_it(args: argparse.Namespace) -> int:
     except KeyboardInterrupt:
         tell.step("interrupted")
     finally:
-        stage.close()
+        for program in reversed(programs):
+            program.stop()
     return _verdict(tell, directory)
 
 
-def _set(directory: Path, tell: Teller) -> Stage:
+def _set(directory: Path, programs: list[Program], tell: Teller) -> Stage:
     tell.chapter("Setting the stage")
     receiver = Receiver(directory / "webhooks.log")
-    server, address = stages.start_server(directory)
+    server = stages.make_server(directory)
+    programs.append(server)
+    address = stages.start_server(server)
     tell.step(f"PostgreSQL, queue, card gateway and `busbar serve` run: {address}")
     made = stages.make_provider("Lighthouse Data Centres")
     api = Api(address, made["api_key"])
     api.post("/v1/test-clock", {"now": stages.CLOCK_START})
     tell.step(f"sandbox provider {made['provider_id']}, its clock at {stages.CLOCK_START} (1 March in Amsterdam)")
-    return Stage(directory, api, made["api_key"], server, [server], receiver)
+    return Stage(directory, api, made["api_key"], programs, receiver)
 
 
 def _play(stage: Stage, tell: Teller) -> None:
