@@ -7,6 +7,7 @@ import asyncio
 import logging
 import os
 import signal
+import sqlite3
 import sys
 from importlib import metadata
 from pathlib import Path
@@ -15,7 +16,7 @@ from agents import profile as profiles
 from agents.checking import check
 from agents.runner import Agent
 from agents.server import Server, ServerError, enrol
-from agents.spool import Spool
+from agents.spool import BYTES_MAX_DEFAULT, Spool
 from agents.state import ENVIRONMENT, StateDirectory, default_directory
 from agents.targets import Target
 from core.errors import Misconfigured
@@ -57,6 +58,8 @@ def main(arguments: list[str] | None = None) -> int:
     except Misconfigured as problem:
         print(f"busbar-agent: {problem}", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        return 130
 
 
 def version() -> str:
@@ -132,12 +135,19 @@ def _run(parsed: argparse.Namespace) -> int:
     credentials = state.credentials()
     bytes_max = _spool_bytes()
     with state.lock():
-        spool = Spool(state.spool_file, bytes_max)
+        spool = _spool(state, bytes_max)
         try:
             asyncio.run(_serve(state, Server(credentials, version()), spool))
         finally:
             spool.close()
     return 0
+
+
+def _spool(state: StateDirectory, bytes_max: int = BYTES_MAX_DEFAULT) -> Spool:
+    try:
+        return Spool(state.spool_file, bytes_max)
+    except (sqlite3.Error, OSError) as error:
+        raise Misconfigured(f"{state.spool_file} cannot be used: {error}") from error
 
 
 def _spool_bytes() -> int:
@@ -179,7 +189,7 @@ def _status(parsed: argparse.Namespace) -> int:
     if not state.spool_file.exists():
         print("spool     none yet; the agent has not run here")
         return 0
-    spool = Spool(state.spool_file)
+    spool = _spool(state)
     try:
         print(f"spool     {spool.depth()} readings wait, {len(spool.parked())} were refused by the server")
         for health in (h for h in spool.devices() if h.failures or h.last_ok_at):

@@ -60,7 +60,10 @@ class StateDirectory:
         Raises:
             Misconfigured: another agent runs on this directory.
         """
-        file = (self.path / "lock").open("w")
+        try:
+            file = (self.path / "lock").open("w")
+        except OSError as error:
+            raise Misconfigured(f"cannot use {self.path}: {error.strerror}") from error
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:

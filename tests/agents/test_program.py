@@ -115,6 +115,14 @@ def test_what_is_missing_or_wrong_gives_one_line_and_exit_2(arguments: tuple[str
     assert done.stderr.count("\n") == 1
 
 
+def test_a_spool_that_is_none_gives_one_line(enrolled: Path) -> None:
+    (enrolled / "spool.sqlite").write_text("this is no database, and long enough for everybody to see that it is none")
+    for command in ("run", "status"):
+        done = agent(command, "--state", str(enrolled))
+        assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+        assert "spool.sqlite cannot be used" in done.stderr
+
+
 @pytest.mark.parametrize("command", ["", "enrol", "run", "check", "status"])
 def test_help_has_an_example(command: str) -> None:
     done = agent(*filter(None, [command, "--help"]))
