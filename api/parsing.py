@@ -87,10 +87,12 @@ def decode_json(raw: bytes) -> Any:
     """
     try:
         value = orjson.loads(raw)
+        if b"\\u0000" in raw:
+            _refuse_nul(value, "")
     except orjson.JSONDecodeError as error:
         raise Malformed("json_malformed", f"The body is not JSON: {error}.") from error
-    if b"\\u0000" in raw:
-        _refuse_nul(value, "")
+    except RecursionError as error:
+        raise Malformed("json_malformed", "The body is nested too deeply.") from error
     return value
 
 

@@ -52,7 +52,7 @@ def test_what_is_no_json_is_malformed(client: Caller) -> None:
     refusal(answer, 400, "json_malformed")
 
 
-@pytest.mark.parametrize("body", [b"\xff\xfe", b'{"name": NaN}', b'{"name": "\\ud800"}'])
+@pytest.mark.parametrize("body", [b"\xff\xfe", b'{"name": NaN}', b'{"name": "\\ud800"}', b"[" * 5000 + b"]" * 5000])
 def test_json_that_is_not_quite_json_is_malformed(client: Caller, body: bytes) -> None:
     refusal(client.post("/v1/accounts", data=body, content_type="application/json"), 400, "json_malformed")
 
