@@ -7,6 +7,8 @@ import logging
 import os
 from functools import partial
 
+from sqlalchemy import Engine, text
+
 from cli import running
 from cli.children import Children
 from core.errors import Misconfigured
@@ -16,6 +18,8 @@ from runtime.house import database_url, make_engine
 from runtime.settings import Settings, current
 
 log = logging.getLogger(__name__)
+
+POSTGRESQL_LEAST = 15
 
 
 def run(args: argparse.Namespace) -> int:
@@ -43,6 +47,7 @@ def prepare(settings: Settings) -> None:
     """Start what is embedded; bring an embedded database's schema to this version, refuse another's older one."""
     engine = make_engine(database_url(settings), 1)
     try:
+        _refuse_old(engine)
         if settings.embedded_database:
             migrations.upgrade(engine)
         elif migrations.applied(engine) != migrations.head():
@@ -51,6 +56,13 @@ def prepare(settings: Settings) -> None:
         engine.dispose()
     houses.queue_url(settings)
     houses.make_kit(settings)
+
+
+def _refuse_old(engine: Engine) -> None:
+    with engine.connect() as connection:
+        version = connection.execute(text("SHOW server_version")).scalar_one()
+    if int(str(version).partition(".")[0]) < POSTGRESQL_LEAST:
+        raise Misconfigured(f"Busbar needs PostgreSQL {POSTGRESQL_LEAST} or newer; BUSBAR_DATABASE_URL is {version}.")
 
 
 def keep_embedded(settings: Settings) -> None:

@@ -29,6 +29,17 @@ def configure(settings: Settings) -> None:
     text = settings.log_format == "text"
     last: Processor = structlog.dev.ConsoleRenderer(colors=False) if text else structlog.processors.JSONRenderer()
     exceptions: list[Processor] = [] if text else [structlog.processors.format_exc_info]
+    structlog.configure(
+        processors=[
+            structlog.stdlib.filter_by_level,
+            *shared,
+            structlog.stdlib.PositionalArgumentsFormatter(),
+            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+        ],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+        cache_logger_on_first_use=True,
+    )
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
