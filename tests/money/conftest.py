@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from uuid import UUID
 
@@ -33,14 +33,24 @@ def paying_house(house: House, gateway: GatewayProgram, monkeypatch: pytest.Monk
 
 
 @pytest.fixture
-def till(paying_house: House, gateway: GatewayProgram) -> Till:
-    """A sandbox with its default gateway accounts; its clock stands at 2026-01-15T00:00Z."""
-    provider_id: UUID = make_provider(paying_house)
+def new_till(paying_house: House, gateway: GatewayProgram) -> Callable[[], Till]:
+    """Make a sandbox with its first gateway accounts; its clock stands at 2026-01-15T00:00Z."""
 
-    def opener(**options: object) -> object:
-        return unit(provider_id, actor="test", within=paying_house, **options)  # type: ignore[arg-type]
+    def make() -> Till:
+        provider_id: UUID = make_provider(paying_house)
 
-    opened: Open = opener  # type: ignore[assignment]
-    with opened() as ctx:
-        gateway_accounts.create_first_accounts(ctx)
-    return Till(opened, provider_id, gateway)
+        def opener(**options: object) -> object:
+            return unit(provider_id, actor="test", within=paying_house, **options)  # type: ignore[arg-type]
+
+        opened: Open = opener  # type: ignore[assignment]
+        with opened() as ctx:
+            gateway_accounts.create_first_accounts(ctx)
+        return Till(opened, provider_id, gateway)
+
+    return make
+
+
+@pytest.fixture
+def till(new_till: Callable[[], Till]) -> Till:
+    """A fresh sandbox."""
+    return new_till()
