@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from uuid import UUID
 
@@ -17,15 +19,18 @@ import embedded
 from core.ids import new_id
 from embedded import valkey
 from jobs import due, workers
+from jobs.finding import due_now
 from jobs.hints import Hints, connect
 from jobs.kinds import QUEUES
 from jobs.schedule import Schedule, leading
+from models.billing import BillingRun
 from models.outbox import OutboxEvent
 from runtime.house import House
-from runtime.unit import unit, wake_with
-from services import outbox, webhooks
+from runtime.unit import dispatch, unit, wake_with
+from services import accounts, outbox, test_clock, webhooks
+from services.clock import system_now
 from tests.builders.house import Receiver, eventually, receiver, tell
-from tests.conftest import Open, make_provider
+from tests.conftest import SANDBOX_NOW, Open, make_provider
 
 
 @pytest.fixture
@@ -136,8 +141,6 @@ def test_a_schedule_that_stands_by_takes_over_when_the_leader_is_gone(
 
 
 def test_every_word_that_services_wake_by_is_known_to_the_queue() -> None:
-    import re
-
     services = Path(__file__).resolve().parents[2] / "services"
     words = set()
     for file in services.glob("*.py"):
@@ -155,11 +158,6 @@ def test_every_word_that_services_wake_by_is_known_to_the_queue() -> None:
 def test_a_sandbox_that_stands_still_has_its_due_work_done_and_one_that_advances_is_left_to_its_driver(
     house: House, queue: redis.Redis
 ) -> None:
-    from jobs.finding import due_now
-    from runtime.unit import dispatch
-    from services import accounts, test_clock
-    from tests.conftest import SANDBOX_NOW
-
     provider_id = make_provider(house)
     with unit(provider_id, actor="test", within=house) as ctx:
         made = accounts.create(ctx, accounts.NewAccount(name="A", currency="EUR", country="NL"))
@@ -171,3 +169,20 @@ def test_a_sandbox_that_stands_still_has_its_due_work_done_and_one_that_advances
         test_clock.advance(ctx, SANDBOX_NOW)
     with dispatch(within=house) as session:
         assert due_now(session, kind, provider_id, 10) == []
+
+
+def test_a_live_provider_is_billed_by_the_schedule_when_the_day_has_come(house: House, queue: redis.Redis) -> None:
+    live = make_provider(house, sandbox=False, now=system_now())
+    with unit(live, actor="test", within=house) as ctx:
+        made = accounts.create(ctx, accounts.NewAccount(name="A", currency="EUR", country="NL"))
+        ordinary = made.next_bill_at
+        made.next_bill_at = system_now() - timedelta(minutes=1)
+    assert ordinary is not None
+    Schedule(house.engine, workers.hints(), due.KINDS).look()
+    work_off(queue)
+    with unit(live, actor="test", within=house) as ctx:
+        (run,) = ctx.session.scalars(select(BillingRun).where(BillingRun.provider_id == live))
+        assert run.status == "done"
+        account = accounts.get(ctx, made.id)
+        assert account.next_bill_at is not None
+        assert account.next_bill_at > system_now()
