@@ -6,11 +6,8 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
 from uuid import UUID
 
-import psycopg
-from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
 from core.errors import NotFound
@@ -26,11 +23,7 @@ ENTER = (
     " set_config('busbar.actor', %(actor)s, true), set_config('busbar.request', %(request)s, true),"
     " set_config('lock_timeout', '10s', true), set_config('statement_timeout', %(timeout)s, true)"
 )
-LOAD = (
-    "SELECT p.id, p.name, p.sandbox, p.country, p.time_zone, p.currency, p.settings, c.now,"
-    " set_config('busbar.now', coalesce(c.now, clock_timestamp())::text, true)"
-    " FROM provider p LEFT JOIN test_clock c ON c.provider_id = p.id WHERE p.id = %(provider)s::uuid"
-)
+LOAD = "SELECT * FROM busbar_enter(%(role)s, %(provider)s::uuid, %(actor)s, %(request)s, %(timeout)s)"
 TIMEOUT = "60s"
 TIMEOUT_BULK = "900s"
 
@@ -97,27 +90,13 @@ def _enter(
         "request": request_id or "",
         "timeout": TIMEOUT_BULK if bulk else TIMEOUT,
     }
-    row = _load(session, parameters)
+    row = session.connection().exec_driver_sql(LOAD, parameters).one_or_none()
     if row is None:
         raise NotFound("provider", provider_id)
-    found, name, sandbox, country, time_zone, currency, settings, clock, _ = row
+    found, name, sandbox, country, time_zone, currency, settings, clock = row
     provider = Provider(found, name, sandbox, country, time_zone, currency, ProviderSettings.read(settings))
     now = clock if sandbox else system_now()
     return Context(session, provider, actor, scope, now, home.kit, request_id)
-
-
-def _load(session: Session, parameters: dict[str, str]) -> tuple[Any, ...] | None:
-    """Begin, enter and load the provider in one round trip: every request pays for it."""
-    driver: Any = session.connection().connection.driver_connection
-    try:
-        with driver.pipeline():
-            driver.execute(ENTER, parameters, prepare=True)
-            loaded = driver.execute(LOAD, parameters, prepare=True)
-        row: tuple[Any, ...] | None = loaded.fetchone()
-    except psycopg.OperationalError as error:
-        session.invalidate()  # the pool must not keep a connection that is gone
-        raise OperationalError(LOAD, {}, error) from error
-    return row
 
 
 def _send(ctx: Context) -> None:

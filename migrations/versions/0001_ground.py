@@ -113,6 +113,25 @@ BEGIN
 END $$
 """
 
+# Every request begins with this: the role and the tenant of the transaction, then the tenant itself, in one call.
+ENTER = """
+CREATE FUNCTION busbar_enter(role text, provider_id uuid, actor text, request text, timeout text)
+RETURNS TABLE (id uuid, name text, sandbox boolean, country text, time_zone text, currency text, settings jsonb,
+               clock timestamptz) LANGUAGE plpgsql AS $$
+BEGIN
+  PERFORM set_config('role', busbar_enter.role, true), set_config('busbar.provider', provider_id::text, true),
+          set_config('busbar.actor', actor, true), set_config('busbar.request', request, true),
+          set_config('lock_timeout', '10s', true), set_config('statement_timeout', timeout, true);
+  SELECT p.id, p.name, p.sandbox, p.country, p.time_zone, p.currency, p.settings, c.now
+  INTO id, name, sandbox, country, time_zone, currency, settings, clock
+  FROM public.provider p LEFT JOIN public.test_clock c ON c.provider_id = p.id WHERE p.id = busbar_enter.provider_id;
+  IF FOUND THEN
+    PERFORM set_config('busbar.now', coalesce(clock, clock_timestamp())::text, true);
+    RETURN NEXT;
+  END IF;
+END $$
+"""
+
 
 def upgrade() -> None:
     for role in ROLES:
@@ -126,6 +145,7 @@ def upgrade() -> None:
     op.execute(AUDIT)
     op.execute(IMMUTABLE)
     op.execute(PARTITION)
+    op.execute(ENTER)
     op.execute("REVOKE ALL ON FUNCTION busbar_partition(text, date) FROM PUBLIC")
     op.execute("GRANT EXECUTE ON FUNCTION busbar_partition(text, date) TO busbar_app")
     as_login()
@@ -133,6 +153,7 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     as_owner()
+    op.execute("DROP FUNCTION busbar_enter(text, uuid, text, text, text)")
     op.execute("DROP FUNCTION busbar_partition(text, date)")
     op.execute("DROP FUNCTION busbar_immutable()")
     op.execute("DROP FUNCTION busbar_audit()")
