@@ -120,6 +120,7 @@ def document(app: Flask) -> Document:
         if operation is not None and guard is not None:
             _complete(app, path, method, operation, guard)
     _components(spec)
+    _loosen_bodies(spec)
     _share_refusals(spec)
     return _named_lists(spec)
 
@@ -275,6 +276,16 @@ def _headers(*names: str) -> Document:
 def _operation_id(path: str, method: str) -> str:
     words = [w.strip("{}").replace("-", "_") for w in path.split("/") if w and w != "v1"]
     return "_".join([method, *words])
+
+
+def _loosen_bodies(spec: Document) -> None:
+    """A body none of whose members is required may be left out."""
+    schemas = spec["components"]["schemas"]
+    for operation in _each_operation(spec):
+        media = operation.get("requestBody", {}).get("content", {}).get("application/json", {})
+        name = media.get("schema", {}).get("$ref", "").rpartition("/")[2]
+        if name in schemas and not schemas[name].get("required"):
+            operation["requestBody"]["required"] = False
 
 
 def _share_refusals(spec: Document) -> None:

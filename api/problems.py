@@ -6,10 +6,10 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 import structlog
-from flask import Flask, Response, g, json, request
+from flask import Flask, Response, current_app, g, json, request
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
 from core.errors import Conflict, FieldError, Invalid, Refused, Unavailable
 
@@ -122,7 +122,11 @@ def from_database(error: DBAPIError) -> Refused | None:
 def _http_exception(error: HTTPException) -> Response:
     refused = getattr(error, "refused", None)
     if isinstance(refused, Refused):
-        return from_refused(refused)
+        # `/v1/agents/enrol` is no id that is not found, but a route of its own with other methods.
+        named = [rule for rule in current_app.url_map.iter_rules() if rule.rule == request.path]
+        if not named:
+            return from_refused(refused)
+        error = MethodNotAllowed(sorted(set().union(*(rule.methods or set() for rule in named))))
     status = error.code or 500
     if 300 <= status < 400:
         return Response(response=error.get_response().get_data(), status=status, headers=error.get_headers())

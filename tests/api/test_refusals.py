@@ -152,6 +152,16 @@ def test_a_wrong_method_names_the_right_ones(client: Caller) -> None:
     assert {"GET", "POST"} <= set(answer.headers["Allow"].replace(" ", "").split(","))
 
 
+def test_a_named_route_beside_ids_names_its_methods_too(client: Caller) -> None:
+    answer = client.patch("/v1/agents/enrol", {})
+    refusal(answer, 405, "method_not_allowed")
+    assert "POST" in answer.headers["Allow"]
+
+
+def test_a_change_without_a_body_changes_nothing(client: Caller, account: dict[str, Any]) -> None:
+    assert client.patch(f"/v1/accounts/{account['id']}").json == account
+
+
 def test_a_request_id_of_the_caller_is_kept_if_it_is_harmless(client: Caller) -> None:
     assert client.get("/v1/accounts", headers={"X-Request-Id": "trace-12345678"}).headers["X-Request-Id"] == (
         "trace-12345678"
