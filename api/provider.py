@@ -43,7 +43,9 @@ class AuditTrail(MethodView):
     def get(self, query: dict[str, Any]) -> dict[str, Any]:
         """List what was changed, newest first."""
         object_id = _object_id(query["object"]) if "object" in query else None
-        filters = {name: query.get(name) for name in ("kind", "actor", "since", "until")}
+        kind, _, action = query.get("type", "").partition(".")
+        filters = {name: query.get(name) for name in ("actor", "since", "until")}
+        filters |= {"kind": kind or None, "action": action or None}
         return page(
             query,
             lambda window: trail.list_entries(context(), window, object_id=object_id, **filters).map(_shown),
@@ -63,4 +65,4 @@ def _object_id(text: str) -> UUID:
 def _shown(entry: Audit) -> dict[str, Any]:
     known = entry.object_kind in ids.PREFIXES
     name = ids.encode(entry.object_kind, entry.object_id) if known else str(entry.object_id)
-    return {**vars(entry), "object_name": name}
+    return {**vars(entry), "object_name": name, "type": f"{entry.object_kind}.{entry.action}"}

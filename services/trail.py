@@ -18,13 +18,15 @@ def list_entries(
     *,
     object_id: UUID | None = None,
     kind: str | None = None,
+    action: str | None = None,
     actor: str | None = None,
     since: datetime | None = None,
     until: datetime | None = None,
 ) -> Slice[Audit]:
     """Entries of the whole provider, newest first; `since` and `until` are business time, half-open."""
     statement = select(Audit).where(Audit.provider_id == ctx.provider.id)
-    for column, value in ((Audit.object_id, object_id), (Audit.object_kind, kind), (Audit.actor, actor)):
+    wanted = ((Audit.object_id, object_id), (Audit.object_kind, kind), (Audit.action, action), (Audit.actor, actor))
+    for column, value in wanted:
         if value is not None:
             statement = statement.where(column == value)
     if since is not None:

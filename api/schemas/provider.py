@@ -44,6 +44,7 @@ class AuditEntry(Schema):
     recorded_at = fields.Instant(required=True, description="The machine's time.")
     actor = fields.String(required=True, example="api_key:key_01h455vb4pex5vsknk084sn02q")
     request_id = fields.String(allow_none=True)
+    type = fields.String(required=True, example="account.changed", description="The kind of thing, and the action.")
     kind = fields.String(attribute="object_kind", required=True)
     object = fields.String(attribute="object_name", required=True, description="The id of what was changed.")
     action = fields.String(required=True, example="changed")
@@ -55,7 +56,7 @@ class AuditQuery(ListQuery):
     """Which entries."""
 
     object = fields.String(max_length=100, description="An id, inv_… or the like.")
-    kind = fields.String(max_length=50, example="invoice")
+    type = fields.String(max_length=100, example="account.changed", description="`account`, or `account.changed`.")
     actor = fields.String(max_length=200)
     since = fields.Instant()
     until = fields.Instant()

@@ -124,9 +124,13 @@ def test_the_audit_trail_is_read_with_its_own_scope(client: Caller, new_caller: 
     client.made("/v1/accounts", ACCOUNT)
     refusal(new_caller(["accounts:read"]).get("/v1/audit"), 403, "scope_missing")
     refusal(client.get("/v1/audit?object=nonsense"), 422, "id_malformed")
-    theirs: Any = stranger.get("/v1/audit?kind=account").json
+    listed: Any = client.get("/v1/audit?type=account.created").json
+    assert [entry["type"] for entry in listed["data"]] == ["account.created"]
+    changed: Any = client.get("/v1/audit?type=account.changed").json
+    assert changed["data"] == []
+    theirs: Any = stranger.get("/v1/audit?type=account").json
     assert theirs["data"] == []
-    later: Any = client.get("/v1/audit?since=2026-01-16T00:00:00Z&kind=account").json
+    later: Any = client.get("/v1/audit?since=2026-01-16T00:00:00Z&type=account").json
     assert later["data"] == []
 
 
