@@ -29,7 +29,7 @@ from services.sets import among
 
 TOKEN_PREFIX = "bb_enrol_"  # noqa: S105 - the form of a token, not one
 TOKEN_LIFE = timedelta(hours=1)
-PURPOSE = "agent.targets"
+PURPOSE = "targets of an agent"
 COMMUNITY_DEFAULT = "public"
 INTERVAL_S_DEFAULT = 300
 
