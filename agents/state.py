@@ -72,7 +72,8 @@ class StateDirectory:
         return file
 
     def save_credentials(self, credentials: Credentials) -> None:
-        """Keep what enrolment gave."""
+        """Keep what enrolment gave. A configuration from before was another agent's."""
+        (self.path / "configuration.json").unlink(missing_ok=True)
         self._write("credentials.json", asdict(credentials))
 
     def credentials(self) -> Credentials:
