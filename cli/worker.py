@@ -39,7 +39,11 @@ def run(args: argparse.Namespace) -> int:
     for number, queues in enumerate(lanes):
         family.add(f"{'-'.join(queues)}-{number}", partial(workers.work_on, queues))
     family.add("schedule", workers.keep_schedule)
-    family.watch()
+    record = running.write_down_worker(settings.data_dir, os.getpid())
+    try:
+        family.watch()
+    finally:
+        record.unlink(missing_ok=True)
     return 0
 
 

@@ -188,6 +188,8 @@ def test_a_worker_apart_does_the_work_of_a_server_without_one(site: Site) -> Non
         ]
         try:
             eventually(lambda: hook.events() == ["account.created"], 40)
+            stopped = site.busbar("stop").stdout.strip()
+            assert stopped == "Stopped: serve, worker, worker, gateway, valkey, postgres."
         finally:
             for worker in workers:
                 worker.terminate()
