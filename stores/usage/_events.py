@@ -17,19 +17,17 @@ PARTITIONS = "SELECT busbar_partition(%(bulk)s, m) FROM unnest(%(months)b::date[
 # Identities are claimed in the order of digests and hours in the order of their keys, so that two batches that meet
 # wait for each other in one direction only.
 APPEND = """
-WITH sent AS (
-  SELECT e.digest, (%(subscription_ids)b::uuid[])[e.s] AS subscription_id,
-         (%(meter_ids)b::uuid[])[e.m] AS meter_id, e.at, e.source, e.id, e.quantity::numeric(38, 12) AS quantity,
-         e.properties::jsonb AS properties
+WITH claimed AS (
+  INSERT INTO usage_event_identity (provider_id, digest)
+  SELECT %(provider)b, digest FROM unnest(%(digests)b::bytea[]) AS digest ORDER BY digest
+  ON CONFLICT DO NOTHING RETURNING digest
+), fresh AS MATERIALIZED (
+  SELECT (%(subscription_ids)b::uuid[])[e.s] AS subscription_id, (%(meter_ids)b::uuid[])[e.m] AS meter_id, e.at, digest,
+         e.source, e.id, e.quantity::numeric(38, 12) AS quantity, e.properties::jsonb AS properties
   FROM unnest(%(digests)b::bytea[], %(subscriptions)b::int4[], %(meters)b::int4[], %(at)b::timestamptz[],
               %(sources)b::text[], %(ids)b::text[], %(quantities)b::text[], %(properties)b::text[])
     AS e (digest, s, m, at, source, id, quantity, properties)
-), claimed AS (
-  INSERT INTO usage_event_identity (provider_id, digest)
-  SELECT %(provider)b, digest FROM sent ORDER BY digest
-  ON CONFLICT DO NOTHING RETURNING digest
-), fresh AS MATERIALIZED (
-  SELECT sent.* FROM sent JOIN claimed USING (digest)
+  JOIN claimed USING (digest)
 ), stored AS (
   INSERT INTO usage_event
     (provider_id, subscription_id, meter_id, at, digest, source, event_id, quantity, properties, received_at)
@@ -38,7 +36,7 @@ WITH sent AS (
 ), hours AS (
   INSERT INTO event_hour AS h
     (provider_id, subscription_id, meter_id, hour, quantity, count, minimum, maximum, known_at)
-  SELECT %(provider)b, subscription_id, meter_id, date_trunc('hour', at, 'UTC') AS hour,
+  SELECT %(provider)b, subscription_id, meter_id, date_bin('1 hour', at, timestamptz '2000-01-01 00:00Z') AS hour,
          sum(quantity), count(*), min(quantity), max(quantity), %(received_at)b
   FROM fresh GROUP BY subscription_id, meter_id, hour ORDER BY subscription_id, meter_id, hour
   ON CONFLICT (provider_id, subscription_id, meter_id, hour) DO UPDATE

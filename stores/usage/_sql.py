@@ -1,7 +1,7 @@
 """Running a set-based statement in the caller's transaction.
 
-Parameters are bound in PostgreSQL's binary format (`%(name)b`), and the driver prepares a statement once per
-connection. Lists whose type the statement names (`%(name)b::uuid[]`) are packed in bulk.
+Parameters are bound in PostgreSQL's binary format (`%(name)b`), and the driver prepares the statements of small
+requests once per connection. Lists whose type the statement names (`%(name)b::uuid[]`) are packed in bulk.
 """
 
 from __future__ import annotations
@@ -22,18 +22,27 @@ FOREVER = datetime(9999, 12, 31, tzinfo=UTC)
 EVER = datetime(1, 1, 1, tzinfo=UTC)
 CHUNK = 20_000
 TAUGHT = "busbar.arrays"
+PLANNED_ANEW = 20
 
 
 def run(session: Session, statement: str, parameters: dict[str, Any]) -> CursorResult[*tuple[Any, ...]]:
     """Execute in the session's transaction, after what the session has not yet written."""
     session.flush()
     connection = session.connection()
+    driver: Any = connection.connection.driver_connection
     if not connection.info.get(TAUGHT):
-        driver: Any = connection.connection.driver_connection
         teach(driver)
         connection.info[TAUGHT] = True
-    packed = {name: pack(kind, parameters[name]) for name, kind in arrays_of(statement).items()}
-    return connection.exec_driver_sql(statement, parameters | packed)
+    arrays = arrays_of(statement)
+    packed = {name: pack(kind, parameters[name]) for name, kind in arrays.items()}
+    rows = max((len(parameters[name]) for name in arrays), default=0)
+    threshold = driver.prepare_threshold
+    # A plan that is kept was made for a few rows, and perhaps for tables that were still empty: a set is planned anew.
+    driver.prepare_threshold = None if rows > PLANNED_ANEW else threshold
+    try:
+        return connection.exec_driver_sql(statement, parameters | packed)
+    finally:
+        driver.prepare_threshold = threshold
 
 
 def chunks(rows: Iterable[T], size: int = CHUNK) -> Iterator[list[T]]:
