@@ -9,9 +9,9 @@ import os
 import shutil
 import socket
 import sys
-import tempfile
 import time
 from functools import partial
+from pathlib import Path
 
 import httpx
 
@@ -20,6 +20,7 @@ from cli.children import Children
 from cli.running import Running
 from cli.worker import keep_embedded, prepare
 from core.errors import Misconfigured
+from embedded import processes
 from runtime import house as houses
 from runtime import logs
 from runtime.settings import Settings, current
@@ -38,7 +39,7 @@ def run(args: argparse.Namespace) -> int:
     os.environ.setdefault("BUSBAR_PUBLIC_URL", url)
     current.cache_clear()
     settings = current()
-    _count_together()
+    _count_together(settings.data_dir)
     prepare(settings)
     tell_gateway(settings, url)
     family = _family(args, listening, settings)
@@ -113,10 +114,14 @@ def tell_gateway(settings: Settings, url: str) -> None:
         sys.stderr.write(f"busbar: the sandbox gateway was not told the address: {error}\n")
 
 
-def _count_together() -> None:
-    """Where the web processes keep their counters, so that any of them can show all."""
-    directory = tempfile.mkdtemp(prefix="busbar-metrics-")
-    os.environ["PROMETHEUS_MULTIPROC_DIR"] = directory
+def _count_together(data_dir: Path) -> None:
+    """Where the web processes keep their counters, so that any of them can show all; a killed server left its own."""
+    run = data_dir.resolve() / "run"
+    for left in run.glob("metrics-*"):
+        if processes.process(int(left.name.rpartition("-")[2]), running.SERVER) is None:
+            shutil.rmtree(left, ignore_errors=True)
+    directory = processes.writable(run / f"metrics-{os.getpid()}")
+    os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(directory)
     owner = os.getpid()
     atexit.register(lambda: shutil.rmtree(directory, ignore_errors=True) if os.getpid() == owner else None)
 
