@@ -10,7 +10,7 @@ from sqlalchemy import update
 
 from billing.metering.slots import Part, SlotRequest, Usage
 from core.ids import encode
-from models.providers import TestClock
+from models import providers
 from services.context import Context
 from services.usage_sent import SentEvent
 from stores.usage import slots_many
@@ -187,7 +187,7 @@ def test_a_rolled_back_batch_has_claimed_nothing(open_unit: Open) -> None:
 
 def test_the_first_rows_of_a_month_may_come_from_many_at_once(open_unit: Open) -> None:
     with open_unit() as ctx:
-        ctx.session.execute(update(TestClock).values(now=datetime(2031, 5, 15, tzinfo=UTC)))
+        ctx.session.execute(update(providers.TestClock).values(now=datetime(2031, 5, 15, tzinfo=UTC)))
         metered = a_metered_point(ctx)
     month = datetime(2031, 5, 10, tzinfo=UTC)
 
