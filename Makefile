@@ -24,7 +24,7 @@ demo: setup ## Run the whole story on simulated PDUs and print it; ARGS=--once c
 
 test: lint types ## Check everything: style, types, layers, the OpenAPI file, and all tests, on a real PostgreSQL.
 	$(BIN)/busbar openapi --check
-	$(BIN)/pytest -n $(JOBS) $(ARGS)
+	STOP_TEST_CLUSTER=yes $(BIN)/pytest -n $(JOBS) $(ARGS)
 
 lint: setup ## Check style, format and who imports whom.
 	$(BIN)/ruff check .
