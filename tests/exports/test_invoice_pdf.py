@@ -149,6 +149,13 @@ def test_a_broken_logo_gives_way_to_the_name(logo: Logo) -> None:
     assert "Northgate DC" in text(document)
 
 
+@pytest.mark.parametrize(("width", "named"), [(48, True), (150, False), (480, False)])
+def test_the_name_stands_beside_a_square_mark_and_not_beside_a_wide_logo(width: int, named: bool) -> None:
+    svg = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} 48"><rect width="{width}" height="48"/></svg>'
+    document = replace(invoice(group(line(100))), seller=replace(SELLER, logo=Logo("svg", svg.encode())))
+    assert ("Northgate DC" in text(document)) is named
+
+
 def test_a_script_without_a_font_here_still_gives_an_invoice() -> None:
     document = replace(invoice(group(line(100))), buyer=replace(BUYER, name="東京データ株式会社"))
     assert "€1.21" in text(document)
