@@ -50,7 +50,10 @@ def begin_contracts(stage: Stage, shop: Shop, tell: Teller) -> None:
         )
 
     wait_for(started, STEP_SECONDS, "the start of two subscriptions")
-    tell.claim("two subscriptions run since they were provisioned; the third starts on 10 March", True)
+    third = stage.api.get(f"/v1/subscriptions/{shop.subscriptions['rack-20']}")["status"]
+    tell.claim(
+        "two subscriptions run since they were provisioned; the third waits for 10 March", third == "pending", third
+    )
 
 
 def month_passes(stage: Stage, shop: Shop, tell: Teller) -> None:
@@ -152,7 +155,14 @@ def dunned(stage: Stage, shop: Shop, tell: Teller) -> None:
         STEP_SECONDS,
         "the suspension",
     )
-    tell.claim("rack-20 is suspended: requested by signed webhook, confirmed by the provisioning system", True)
+    confirmed = "subscription.suspended"
+    wait_for(lambda: bool(stage.receiver.of_type(confirmed)), STEP_SECONDS, "the confirmation of the suspension")
+    about = {event["object"]["id"] for name in (asked, confirmed) for event in stage.receiver.of_type(name)}
+    tell.claim(
+        "rack-20, and nothing else, is suspended: requested by signed webhook, confirmed by the provisioning system",
+        about == {subscription},
+        about,
+    )
     tell.claim("no webhook came with a wrong signature", stage.receiver.refused == 0, stage.receiver.refused)
     stage.api.post(
         "/v1/payments",

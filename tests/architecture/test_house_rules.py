@@ -113,10 +113,12 @@ def test_no_float_touches_money_prices_or_quantities() -> None:
 
 
 def test_nothing_committed_names_a_registry_or_a_path_of_a_machine() -> None:
-    pattern = re.compile(r"index-url|find-links|pypi\.org|pythonhosted|/root/|/home/\w+/|/work/")
-    here = Path(__file__).resolve()
+    # Put together from pieces, so that this file says none of it either.
+    said = [*(f"{a}-{b}" for a, b in (("index", "url"), ("find", "links"))), "py" + r"pi\.[a-z]+", "python" + "hosted"]
+    places = [f"/{top}/" for top in ("root", "work", r"home/\w+")]
+    pattern = re.compile("|".join([*said, *places]))
     names = ["pyproject.toml", "Makefile", "constraints.txt", "README.md", ".ci/run"]
     files = [ROOT / n for n in names if (ROOT / n).exists()] + list(sources(*FLOORS, "tests", "benchmarks"))
     files += list((ROOT / "docs").rglob("*.md"))
-    found = [str(p.relative_to(ROOT)) for p in files if p.resolve() != here and pattern.search(p.read_text())]
+    found = [str(p.relative_to(ROOT)) for p in files if pattern.search(p.read_text())]
     assert not found, found
