@@ -83,7 +83,7 @@ def so_far(ctx: Context, charges: Sequence[Metered]) -> Sequence[SoFar]:
     spans = [charge.item.cadence(charge.price).span_at(ctx.now) for charge in charges]
     parts = [_parts(ctx, charge, span) for charge, span in zip(charges, spans, strict=True)]
     wanted = [request for each in parts for _, request in each]
-    used = slots_many(ctx.session, ctx.provider.id, wanted, evidence=False) if wanted else {}
+    used = slots_many(ctx.session, ctx.provider.id, wanted, now=ctx.now, evidence=False) if wanted else {}
     return [
         _so_far(charge, span, [(price, used[request]) for price, request in each])
         for charge, span, each in zip(charges, spans, parts, strict=True)
@@ -93,7 +93,7 @@ def so_far(ctx: Context, charges: Sequence[Metered]) -> Sequence[SoFar]:
 def slots(ctx: Context, charge: Metered, edges: Sequence[datetime]) -> Usage:
     """A charge's usage between neighbouring instants. `edges` rise, two at least."""
     request = _request(charge, charge.price, tuple(edges))
-    return slots_many(ctx.session, ctx.provider.id, [request], evidence=False)[request]
+    return slots_many(ctx.session, ctx.provider.id, [request], now=ctx.now, evidence=False)[request]
 
 
 def _parts(ctx: Context, charge: Metered, span: Period) -> list[tuple[PriceTerms, SlotRequest]]:

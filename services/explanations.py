@@ -100,7 +100,7 @@ def _today(ctx: Context, charge: Charge) -> Mapping[str, Any] | None:
         edges=(span.start, span.end),
         parts=rating.aggregation(price.meter.aggregation).parts,
     )
-    used = slots_many(ctx.session, ctx.provider.id, [request])[request]
+    used = slots_many(ctx.session, ctx.provider.id, [request], now=ctx.now)[request]
     try:
         return today(charge.inputs, charge.amount, rating.rate_usage(price, span, used))
     except Refused as refused:

@@ -56,7 +56,7 @@ def propose_for(ctx: Context, payers: Collection[UUID], as_of: datetime, closed:
     """
     contracts = contract_items.load(ctx, payers)
     needed = due_spans(contracts.items, as_of)
-    used = slots_many(ctx.session, ctx.provider.id, needed) if needed else {}
+    used = slots_many(ctx.session, ctx.provider.id, needed, now=ctx.now) if needed else {}
     proposal = propose(contracts.items, used, as_of)
     charges = tuple(c for c in proposal.charges if c.kind != USAGE or c.span.end <= closed)
     late = _adjustments(ctx, contracts, proposal.shrunk, as_of)
@@ -72,12 +72,13 @@ def _adjustments(
     if not billed:
         return ()
     requests = [span.request for span in billed]
-    quick = slots_many(ctx.session, ctx.provider.id, requests, evidence=False)
+    quick = slots_many(ctx.session, ctx.provider.id, requests, now=ctx.now, evidence=False)
     changed = {charge.claim_id for charge in adjust(billed, quick, as_of)}
     if not changed:
         return ()
     again = [span for span in billed if span.claim.claim_id in changed]
-    return adjust(again, slots_many(ctx.session, ctx.provider.id, [span.request for span in again]), as_of)
+    requests = [span.request for span in again]
+    return adjust(again, slots_many(ctx.session, ctx.provider.id, requests, now=ctx.now), as_of)
 
 
 def closed_by(ctx: Context, as_of: datetime) -> datetime:

@@ -101,7 +101,7 @@ def of_change(
         items = apply(_with_all(items, change), change, when)
     _check_length(items, until)
     needed = due_spans(items, until)
-    used = slots_many(ctx.session, ctx.provider.id, needed) if needed else {}
+    used = slots_many(ctx.session, ctx.provider.id, needed, now=ctx.now) if needed else {}
     return _preview(propose(items, used, until), subscription.currency, until)
 
 

@@ -86,7 +86,8 @@ def usage_of(
     items = [i for i in contract_items.load_subscription(ctx, subscription_id).items if _price(i) is not None]
     shown = {item.item_id: _request(item, edges) for item in items}
     spans = {request: part for item in items for part in _billed(ctx, item, asked) if (request := part.request)}
-    used = slots_many(ctx.session, ctx.provider.id, chain(shown.values(), spans), evidence=False)
+    requests = chain(shown.values(), spans)
+    used = slots_many(ctx.session, ctx.provider.id, requests, now=ctx.now, evidence=False)
     amounts = [_amount(part, used[request]) for request, part in spans.items()]
     return SubscriptionUsage(
         subscription_id=row.id,

@@ -8,6 +8,7 @@ Nothing else in the house reads the usage tables.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy.orm import Session
@@ -24,11 +25,12 @@ def backend(name: str = "postgresql") -> UsageStore:
 
 
 def slots_many(
-    session: Session, provider_id: UUID, requests: Iterable[SlotRequest], *, evidence: bool = True
+    session: Session, provider_id: UUID, requests: Iterable[SlotRequest], *, now: datetime, evidence: bool = True
 ) -> dict[SlotRequest, Usage]:
     """The usage of many items at once, in a fixed number of queries. Every request has an answer.
 
     Args:
+        now: the provider's time: what no reading tells is estimated up to here, and nothing beyond.
         evidence: also gather what an explanation shows (points, breaks, outermost readings).
     """
-    return backend().slots_many(session, provider_id, requests, evidence=evidence)
+    return backend().slots_many(session, provider_id, requests, now=now, evidence=evidence)

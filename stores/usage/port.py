@@ -157,7 +157,11 @@ class UsageStore(Protocol):
         ...
 
     def slots_many(
-        self, session: Session, provider_id: UUID, requests: Iterable[SlotRequest], *, evidence: bool
+        self, session: Session, provider_id: UUID, requests: Iterable[SlotRequest], *, now: datetime, evidence: bool
     ) -> dict[SlotRequest, Usage]:
-        """The usage of many items at once, in a fixed number of queries. Every request has an answer."""
+        """The usage of many items at once, in a fixed number of queries. Every request has an answer.
+
+        Args:
+            now: where readings stop before, the rest is estimated up to here (`billing.metering.tail`), never beyond.
+        """
         ...

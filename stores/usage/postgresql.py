@@ -93,7 +93,7 @@ class PostgresqlUsage:
         _rewrite.rewrite(session, provider_id, rewrites, known_at)
 
     def slots_many(
-        self, session: Session, provider_id: UUID, requests: Iterable[SlotRequest], *, evidence: bool
+        self, session: Session, provider_id: UUID, requests: Iterable[SlotRequest], *, now: datetime, evidence: bool
     ) -> dict[SlotRequest, Usage]:
         """The usage of many items at once, in a fixed number of queries. Every request has an answer."""
         wanted = list(dict.fromkeys(requests))

@@ -33,7 +33,7 @@ def usage_of(ctx: Context, metered: Metered, *edges: datetime) -> Usage:
     request = SlotRequest(
         metered.item, metered.subscription.id, metered.plan.meter_id, "kWh", edges or (JANUARY, FEBRUARY)
     )
-    return slots_many(ctx.session, ctx.provider.id, [request])[request]
+    return slots_many(ctx.session, ctx.provider.id, [request], now=ctx.now)[request]
 
 
 def total(ctx: Context, metered: Metered, *edges: datetime) -> Shares:

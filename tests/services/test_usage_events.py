@@ -31,7 +31,7 @@ def usage_of(ctx: Context, metered: Metered, *edges: datetime) -> Usage:
         edges or (DAY, DAY + 24 * HOUR),
         EVERYTHING,
     )
-    return slots_many(ctx.session, ctx.provider.id, [request])[request]
+    return slots_many(ctx.session, ctx.provider.id, [request], now=ctx.now)[request]
 
 
 def test_events_add_up_by_slot_whatever_edges_the_slots_have(ctx: Context) -> None:
