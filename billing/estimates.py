@@ -8,11 +8,12 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 
 from billing.members import ZERO, Members, read_date, read_instant
+from billing.metered import plain
 from billing.metering.slots import Event, slots_of_events
 from billing.periods import day_start, zone
-from billing.price import Price, rate, read_price
+from billing.price import Price, read_price
 from billing.proration import METHODS, WHOLE, Share, share
-from billing.rating import AGGREGATIONS, AMOUNT_MOST, aggregation, line_amount, shown, total_of
+from billing.rating import AGGREGATIONS, AMOUNT_MOST, aggregation, line_amount, shown
 from core.errors import FieldError, Invalid, Refused
 from core.period import Period
 from core.registry import plugins
@@ -66,13 +67,13 @@ def estimate(currency: str, lines: Sequence[EstimateLine]) -> Estimate:
 
 def _rated(currency: str, line: EstimateLine, index: int) -> RatedLine:
     try:
-        parts = rate(line.price, line.quantity)
-        exact = line.part.of(total_of(parts))
+        rating = line.price.rate(plain(line.quantity))
+        exact = line.part.of(rating.total)
         amount = line_amount(exact, currency)
     except Refused as refused:
         raise Invalid(refused.code, refused.detail, f"/lines/{index}") from None
     quantity = line.quantity if line.aggregated else None
-    return RatedLine(amount.minor, shown(exact), [part.as_json() for part in parts], quantity)
+    return RatedLine(amount.minor, shown(exact), [part.as_json() for part in rating.parts], quantity)
 
 
 def read_lines(value: object, pointer: str, errors: list[FieldError]) -> tuple[EstimateLine, ...]:
@@ -109,7 +110,7 @@ def _quantity(members: Members, price: Price | None) -> Decimal:
     members.raw("events")
     if not members.has("quantity"):
         members.raw("quantity")
-        if price is not None and price.needs_quantity:
+        if price is not None and price.needs.quantity:
             members.refuse("quantity", "quantity_or_events", "A line has a quantity, or events and a meter.")
         return ZERO
     quantity = members.decimal("quantity", sign="any")

@@ -12,8 +12,9 @@ from typing import Any
 
 from billing.items import ADVANCE, ARREARS, KINDS, ONE_OFF, TIMINGS, USAGE
 from billing.members import Members
+from billing.modifiers import NAMES as USAGE_MEMBERS
 from billing.periods import COUNT_MOST, UNITS, Interval
-from billing.price import models, read_price
+from billing.price import members_of, read_price
 from billing.proration import DAY, METHODS
 from core.errors import FieldError
 from core.money import CURRENCIES
@@ -48,7 +49,7 @@ def read_prices(value: object, pointer: str, errors: list[FieldError]) -> tuple[
 
     Codes beside those of prices (`billing.price`): `prices_expected`, `charge_code_malformed`, `charge_code_repeated`,
     `currencies_expected`, `currency_unknown`, `currencies_differ`, `meter_required`, `meter_not_allowed`,
-    `interval_not_allowed`, `usage_in_advance`.
+    `interval_not_allowed`, `usage_in_advance`, `usage_member_not_allowed`, `model_needs_usage`.
     """
     if not isinstance(value, list) or not 0 < len(value) <= PRICES_MOST:
         errors.append(FieldError(pointer, "prices_expected", f"This is a list of 1 to {PRICES_MOST} prices."))
@@ -70,7 +71,7 @@ def _read(members: Members) -> PlanPrice:
         timing=_timing(members, kind),
         proration=members.choice("proration", METHODS, default=DAY),
         meter=_meter(members, kind),
-        currencies=_currencies(members),
+        currencies=_currencies(members, kind),
     )
     members.close()
     return price
@@ -114,7 +115,7 @@ def _meter(members: Members, kind: str) -> str | None:
     return meter or None
 
 
-def _currencies(members: Members) -> Mapping[str, Mapping[str, Any]]:
+def _currencies(members: Members, kind: str) -> Mapping[str, Mapping[str, Any]]:
     value = members.required("currencies")
     if value is None:
         return {}
@@ -126,8 +127,20 @@ def _currencies(members: Members) -> Mapping[str, Mapping[str, Any]]:
         if currency not in CURRENCIES:
             inner.refuse(currency, "currency_unknown", "Use an ISO 4217 code such as EUR.")
         else:
-            read_price(price, inner.at(currency), members.errors)
+            _read_price(Members(price, inner.at(currency), members.errors), price, kind)
     return value
+
+
+def _read_price(members: Members, value: object, kind: str) -> None:
+    """Read a price of one currency, and see that what only usage knows stands in a usage price."""
+    price = read_price(value, members.pointer, members.errors)
+    if price is None or kind == USAGE:
+        return
+    for name in USAGE_MEMBERS:
+        if members.has(name):
+            members.refuse(name, "usage_member_not_allowed", "Only a usage price has this member.")
+    if not price.needs.plain:
+        members.refuse("model", "model_needs_usage", "Only a usage price is of this model.")
 
 
 def _compare(prices: Sequence[PlanPrice], pointer: str, errors: list[FieldError]) -> None:
@@ -145,5 +158,4 @@ def _compare(prices: Sequence[PlanPrice], pointer: str, errors: list[FieldError]
 
 def price_as_stored(price: Mapping[str, Any]) -> dict[str, Any]:
     """A sound price without what it says by default, so that the same price is always the same JSON."""
-    model = models()[price["model"]]
-    return {name: price[name] for name in ("model", *model.members) if price.get(name) is not None}
+    return {name: price[name] for name in members_of(price["model"]) if price.get(name) is not None}

@@ -1,145 +1,112 @@
-"""A price maps a quantity to an amount: what the pricing models share, and the way in from JSON."""
+"""A price maps usage to an amount: a model, with the members around it that any usage price may carry."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import decimal
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any, Protocol
+from functools import cached_property
+from typing import Any
 
 from billing.members import Members, refuse_all
-from core.decimals import format_decimal
+from billing.metered import Metered, Needs
+from billing.modifiers import NAMES, NONE, Modifiers, after_model, before_model, committed_parts, read_modifiers
+from billing.modifiers import schema as modifiers_schema
+from billing.pricing_model import Model, Part, models, read_model
+from core.decimals import EXACT
 from core.errors import FieldError, Refused
-from core.registry import plugins
 
-FAMILY = "billing.pricing"
-
-# JSON schema of a price or quantity, zero or more; a plugin's fragment refers to it.
-DECIMAL_STRING: dict[str, Any] = {
-    "type": "string",
-    "pattern": r"^(0|[1-9][0-9]{0,25})(\.[0-9]{1,12})?$",
-    "examples": ["0.25"],
-}
+ZERO = Decimal(0)
 
 
 @dataclass(frozen=True)
-class Part:
-    """One step of the calculation. `exact` is its amount in major units, unrounded.
-
-    `quantity` and `unit_price` stand together; `flat_price` is what a tier costs when it is entered; `amount_price`
-    is an amount that does not depend on the quantity.
-    """
-
-    exact: Decimal
-    quantity: Decimal | None = None
-    unit_price: Decimal | None = None
-    flat_price: Decimal | None = None
-    amount_price: Decimal | None = None
-
-    def as_json(self) -> dict[str, str]:
-        """The part as the API shows it, members that play no role left out."""
-        members = {
-            "quantity": self.quantity,
-            "unit_price": self.unit_price,
-            "flat_price": self.flat_price,
-            "amount_price": self.amount_price,
-            "exact": self.exact,
-        }
-        return {name: format_decimal(value) for name, value in members.items() if value is not None}
-
-
-class Price(Protocol):
-    """A price that was read and found sound."""
-
-    @property
-    def needs_quantity(self) -> bool:
-        """Whether the amount depends on the quantity."""
-
-    def rate(self, quantity: Decimal) -> list[Part]:
-        """Price a quantity, exactly. Called through `rate`, which refuses negative quantities."""
-
-
-@dataclass(frozen=True)
-class Example:
-    """What a model makes of a quantity, worked out by hand: each example is a contract test and documentation."""
-
-    why: str
-    price: Mapping[str, Any]
-    quantity: str
-    exact: str
-    parts: Sequence[Mapping[str, str]]
-
-
-@dataclass(frozen=True)
-class BadExample:
-    """A price that a model refuses, with the code and the pointer of the first error."""
-
-    why: str
-    price: Mapping[str, Any]
-    code: str
-    pointer: str
-
-
-@dataclass(frozen=True)
-class PricingModel:
-    """A plugin of the family `billing.pricing`: one file, `PLUGIN` in it.
+class Rating:
+    """An amount and how it came about.
 
     Args:
-        name: the word in `model`.
-        summary: one sentence for the API description.
-        members: JSON schema of the model's own members.
-        required: those of them that are needed.
-        parse: reads the members; `model` has been read and unknown members are refused by the caller.
+        parts: in order; their `exact` add up to the amount.
+        steps: what became of the quantity before the model saw it, as JSON values.
     """
 
-    name: str
-    summary: str
-    members: Mapping[str, Any]
-    required: Sequence[str]
-    parse: Callable[[Members], Price]
-    examples: Sequence[Example]
-    refusals: Sequence[BadExample]
+    parts: Sequence[Part]
+    steps: Sequence[Mapping[str, str]] = ()
 
-    def schema(self) -> dict[str, Any]:
-        """The JSON schema of a price of this model."""
-        return {
-            "type": "object",
-            "title": self.name,
-            "description": self.summary,
-            "properties": {"model": {"type": "string", "enum": [self.name]}, **self.members},
-            "required": ["model", *self.required],
-            "additionalProperties": False,
-        }
+    @cached_property
+    def total(self) -> Decimal:
+        """The exact amount, in major units. The caller rounds once per line."""
+        return total_of(self.parts)
 
 
-def models() -> dict[str, PricingModel]:
-    """Every pricing model, by name."""
-    return plugins(FAMILY)
+@dataclass(frozen=True)
+class Price:
+    """A price that was read and found sound."""
+
+    model: Model
+    modifiers: Modifiers = NONE
+
+    @cached_property
+    def needs(self) -> Needs:
+        """What it must be told of usage: what its model or its overage asks for."""
+        own, over = self.model.needs, self.modifiers.needs
+        return Needs(
+            quantity=own.quantity or self.modifiers != NONE,
+            cuts=(*own.cuts, *over.cuts),
+            dimensions=tuple(dict.fromkeys((*own.dimensions, *over.dimensions))),
+            events=own.events or over.events,
+            index=own.index or over.index,
+        )
+
+    def rate(self, metered: Metered) -> Rating:
+        """Price the usage of a span, or of a part of one.
+
+        Raises:
+            Refused: `quantity_negative` (a credit is a line of its own, never negative usage), `amount_out_of_range`,
+                and what the model refuses.
+        """
+        if metered.total < 0:
+            raise Refused("quantity_negative", "A quantity is zero or more.")
+        try:
+            return self._rate(metered)
+        except decimal.Inexact:
+            raise Refused("amount_out_of_range", "The amount of this line has too many digits.") from None
+
+    def _rate(self, metered: Metered) -> Rating:
+        steps: list[dict[str, str]] = []
+        metered = before_model(self.modifiers, metered, steps)
+        if self.modifiers.commitment is not None:
+            parts = committed_parts(self.modifiers.commitment, self.model, metered, steps)
+        else:
+            parts = self.model.rate(metered)
+        parts += after_model(self.modifiers, total_of(parts), metered.share)
+        return Rating(parts, steps)
 
 
-def schema() -> dict[str, Any]:
-    """The JSON schema of any price."""
-    return {"oneOf": [model.schema() for model in models().values()]}
+def total_of(parts: Sequence[Part]) -> Decimal:
+    """The exact sum of the parts."""
+    total = ZERO
+    for part in parts:
+        total = EXACT.add(total, part.exact)
+    return total
 
 
 def read_price(value: object, pointer: str, errors: list[FieldError]) -> Price | None:
     """Read a price; what is wrong is added to `errors`, and None tells that the model could not be told.
 
     Codes: `pricing_model_unknown`, `member_required`, `member_unknown`, `decimal_string_expected`,
-    `decimal_negative`, and those of the model.
+    `decimal_negative`, `indexes_differ`, and those of the model.
     """
     members = Members(value, pointer, errors)
     if not isinstance(value, Mapping):
         return None
-    name = members.required("model")
-    model = models().get(name) if isinstance(name, str) else None
+    model = read_model(members)
     if model is None:
-        if name is not None:
-            members.refuse("model", "pricing_model_unknown", f"Known pricing models: {', '.join(models())}.")
         return None
-    price = model.parse(members)
+    around = read_modifiers(members)
     members.close()
-    return price
+    if len({index for index in (model.needs.index, around.needs.index) if index is not None}) > 1:
+        members.refuse("commitment", "indexes_differ", "A price and its overage follow the same index.")
+    return Price(model, around)
 
 
 def parse_price(value: object, pointer: str = "") -> Price:
@@ -151,18 +118,12 @@ def parse_price(value: object, pointer: str = "") -> Price:
     return price
 
 
-def rate(price: Price, quantity: Decimal) -> list[Part]:
-    """Price the quantity of a whole span.
+def schema() -> dict[str, Any]:
+    """The JSON schema of any price."""
+    around = modifiers_schema()
+    return {"oneOf": [model.schema(around) for model in models().values()]}
 
-    Args:
-        quantity: billable units, zero or more.
 
-    Returns:
-        The parts in order; their `exact` add up to the amount. The caller rounds once per line.
-
-    Raises:
-        Refused: `quantity_negative`. A credit is a line of its own, never negative usage.
-    """
-    if quantity < 0:
-        raise Refused("quantity_negative", "A quantity is zero or more.")
-    return price.rate(quantity)
+def members_of(model: str) -> tuple[str, ...]:
+    """The members that a price of a model may have, in the order in which they are stored."""
+    return ("model", *models()[model].members, *NAMES)

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from billing.price import PricingModel, models
+from billing.pricing_model import PricingModel, models
 
 HEADING = """# Pricing models
 

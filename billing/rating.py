@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
 from billing.items import RECURRING, USAGE, Claim, Item, PriceTerms
+from billing.metered import Metered, plain
 from billing.metering.aggregations.protocol import Aggregation
 from billing.metering.slots import SlotRequest, Usage
-from billing.price import Part, rate
 from billing.proration import WHOLE, Share, share
-from core.decimals import EXACT, ROUNDING, format_decimal
+from core.decimals import ROUNDING, format_decimal
 from core.errors import Refused
 from core.ids import encode
 from core.money import Money, round_line
@@ -20,7 +20,6 @@ from core.period import Period, rfc3339
 from core.registry import plugins
 
 AGGREGATIONS = "billing.metering.aggregations"
-ZERO = Decimal(0)
 AMOUNT_MOST = 2**63 - 1
 _SHOWN = Decimal("0.000000000001")
 
@@ -73,8 +72,8 @@ def rate_span(
         return rate_usage(price, span, usage[request])
     if price.kind == RECURRING:
         full = item.cadence(price).span_at(span.start)
-        return _rated(price, quantity, span, full, share(price.proration, full, span, item.time_zone))
-    return _rated(price, quantity, span, span, WHOLE)
+        return _rated(price, plain(quantity), span, full, share(price.proration, full, span, item.time_zone))
+    return _rated(price, plain(quantity), span, span, WHOLE)
 
 
 def rate_usage(price: PriceTerms, span: Period, used: Usage) -> Rated:
@@ -91,27 +90,28 @@ def rate_usage(price: PriceTerms, span: Period, used: Usage) -> Rated:
         "known_until": rfc3339(used.known_until) if used.known_until else None,
         "evidence": used.evidence.as_json(),
     }
-    return _rated(price, quantity, span, span, WHOLE, price.meter.unit, {"usage": origin})
+    return _rated(price, plain(quantity), span, span, WHOLE, price.meter.unit, {"usage": origin})
 
 
 def _rated(
     price: PriceTerms,
-    quantity: Decimal,
+    metered: Metered,
     span: Period,
     full: Period,
     part: Share,
     unit: str | None = None,
     more: Mapping[str, Any] | None = None,
 ) -> Rated:
-    parts = rate(price.price, quantity)
-    total = total_of(parts)
-    exact = part.of(total)
+    rating = price.price.rate(metered)
+    exact = part.of(rating.total)
+    quantity = metered.total
     inputs = {
         "price": price.as_json,
         "quantity": format_decimal(quantity),
         "unit": unit,
-        "parts": [p.as_json() for p in parts],
-        "rated": format_decimal(total),
+        "steps": list(rating.steps),
+        "parts": [p.as_json() for p in rating.parts],
+        "rated": format_decimal(rating.total),
         "span": span_json(span),
         "full_span": span_json(full),
         "share": {"method": price.proration, "numerator": part.numerator, "denominator": part.denominator},
@@ -154,14 +154,6 @@ def line_amount(exact: Decimal, currency: str) -> Money:
     if abs(amount.minor) > AMOUNT_MOST:
         raise Refused("amount_out_of_range", "The amount of this line is too large.")
     return amount
-
-
-def total_of(parts: Sequence[Part]) -> Decimal:
-    """The exact sum of the parts."""
-    total = ZERO
-    for part in parts:
-        total = EXACT.add(total, part.exact)
-    return total
 
 
 def shown(exact: Decimal) -> str:

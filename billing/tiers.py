@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 from billing.members import ZERO, Members
-from billing.price import DECIMAL_STRING
+from billing.pricing_model import DECIMAL_STRING
 
 TIERS_MOST = 100
 

@@ -9,7 +9,7 @@ import marshmallow as ma
 from api.schemas import Schema, fields
 from api.schemas.parsed import Parsed
 from billing.estimates import EVENTS_MOST, LINES_MOST, read_lines
-from billing.price import DECIMAL_STRING
+from billing.pricing_model import DECIMAL_STRING
 from billing.price import schema as price_schema
 from billing.proration import METHODS
 from services.catalog import aggregations

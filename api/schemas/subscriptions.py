@@ -12,7 +12,7 @@ from api.schemas.parsed import Parsed
 from billing.changes import QUANTITIES_MOST, read_effective, read_quantities
 from billing.items import KINDS
 from billing.periods import ANCHORS
-from billing.price import DECIMAL_STRING
+from billing.pricing_model import DECIMAL_STRING
 from billing.states.subscription import SUBSCRIPTION
 from services.provisioning import DONE, STATUSES
 

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from billing.members import Members
-from billing.price import DECIMAL_STRING, BadExample, Example, Part, PricingModel
+from billing.metered import NOTHING, Metered, Needs
+from billing.pricing_model import DECIMAL_STRING, BadExample, Example, Part, PricingModel
 
 
 @dataclass(frozen=True)
@@ -14,9 +15,9 @@ class Flat:
     """An amount in major units."""
 
     amount_price: Decimal
-    needs_quantity: bool = False
+    needs: Needs = NOTHING
 
-    def rate(self, quantity: Decimal) -> list[Part]:
+    def rate(self, metered: Metered) -> list[Part]:
         """The amount, once."""
         return [Part(exact=self.amount_price, amount_price=self.amount_price)]
 

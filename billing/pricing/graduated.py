@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from billing.members import ZERO, Members
-from billing.price import BadExample, Example, Part, PricingModel
+from billing.metered import QUANTITY, Metered, Needs
+from billing.pricing_model import BadExample, Example, Part, PricingModel
 from billing.tiers import TIER_SCHEMA, TIERS_MOST, Tier, read_tiers
 from core.decimals import EXACT
 
@@ -20,13 +21,14 @@ class Graduated:
 
     tiers: tuple[Tier, ...]
     charge_flat_at_zero: bool
-    needs_quantity: bool = True
+    needs: Needs = QUANTITY
 
-    def rate(self, quantity: Decimal) -> list[Part]:
+    def rate(self, metered: Metered) -> list[Part]:
         """One part per tier entered, in tier order. The parts' quantities add up to `quantity` exactly.
 
         A quantity of zero enters no tier, or the first one with `charge_flat_at_zero`.
         """
+        quantity = metered.total
         if quantity.is_zero():
             return [_part(self.tiers[0], ZERO)] if self.charge_flat_at_zero else []
         parts, floor = [], ZERO

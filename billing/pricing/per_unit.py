@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from billing.members import Members
-from billing.price import DECIMAL_STRING, BadExample, Example, Part, PricingModel
+from billing.metered import QUANTITY, Metered, Needs
+from billing.pricing_model import DECIMAL_STRING, BadExample, Example, Part, PricingModel
 from core.decimals import EXACT
 
 
@@ -15,12 +16,12 @@ class PerUnit:
     """A price in major units for each unit."""
 
     unit_price: Decimal
-    needs_quantity: bool = True
+    needs: Needs = QUANTITY
 
-    def rate(self, quantity: Decimal) -> list[Part]:
+    def rate(self, metered: Metered) -> list[Part]:
         """One part: the quantity times the price."""
-        exact = EXACT.multiply(quantity, self.unit_price)
-        return [Part(exact=exact, quantity=quantity, unit_price=self.unit_price)]
+        exact = EXACT.multiply(metered.total, self.unit_price)
+        return [Part(exact=exact, quantity=metered.total, unit_price=self.unit_price)]
 
 
 def parse(members: Members) -> PerUnit:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from billing.price import models
+from billing.pricing_model import models
 from billing.pricing_page import page
 
 FILE = Path(__file__).resolve().parents[2] / "docs" / "pricing.md"

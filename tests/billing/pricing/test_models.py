@@ -11,17 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import billing.pricing
-from billing.price import BadExample, Example, PricingModel, models, parse_price, rate, schema
+from billing.metered import plain
+from billing.price import parse_price, schema
+from billing.pricing_model import BadExample, Example, PricingModel, models
 from core.decimals import EXACT, exact, format_decimal
 from core.errors import Invalid, Refused
 
 EXAMPLES = [pytest.param(e, id=f"{m.name}: {e.why}") for m in models().values() for e in m.examples]
 REFUSALS = [pytest.param(e, id=f"{m.name}: {e.why}") for m in models().values() for e in m.refusals]
-
-
-def total(price: object, quantity: str) -> Decimal:
-    with exact():
-        return sum((part.exact for part in rate(parse_price(price), Decimal(quantity))), Decimal(0))
 
 
 def test_every_file_of_the_family_is_a_model_with_examples_of_both_kinds() -> None:
@@ -36,9 +33,9 @@ def test_every_file_of_the_family_is_a_model_with_examples_of_both_kinds() -> No
 
 @pytest.mark.parametrize("example", EXAMPLES)
 def test_an_example_rates_as_it_says(example: Example) -> None:
-    parts = rate(parse_price(example.price), Decimal(example.quantity))
-    assert [part.as_json() for part in parts] == list(example.parts)
-    assert format_decimal(total(example.price, example.quantity)) == example.exact
+    rating = parse_price(example.price).rate(example.usage)
+    assert [part.as_json() for part in rating.parts] == list(example.parts)
+    assert format_decimal(rating.total) == example.exact
 
 
 @pytest.mark.parametrize("example", REFUSALS)
@@ -52,7 +49,7 @@ def test_a_bad_price_is_refused_at_the_member_that_is_wrong(example: BadExample)
 @pytest.mark.parametrize("model", models().values(), ids=lambda m: m.name)
 def test_a_negative_quantity_is_refused_by_every_model(model: PricingModel) -> None:
     with pytest.raises(Refused) as refused:
-        rate(parse_price(model.examples[0].price), Decimal("-0.000001"))
+        parse_price(model.examples[0].price).rate(plain(Decimal("-0.000001")))
     assert refused.value.code == "quantity_negative"
 
 
@@ -98,7 +95,7 @@ def test_graduated_equals_the_sum_of_its_tiers(bounds: list[Decimal], prices: li
         {"up_to": None if end is None else format_decimal(end), "unit_price": format_decimal(price)}
         for end, price in zip(ends, prices, strict=False)
     ]
-    parts = rate(parse_price({"model": "graduated", "tiers": tiers}), quantity)
+    parts = parse_price({"model": "graduated", "tiers": tiers}).rate(plain(quantity)).parts
     with exact():
         expected, floor = Decimal(0), Decimal(0)
         for end, price in zip(ends, prices, strict=False):
@@ -112,4 +109,4 @@ def test_graduated_equals_the_sum_of_its_tiers(bounds: list[Decimal], prices: li
 @given(quantity=st.decimals(min_value=0, max_value=10**20, places=12), price=st.decimals(0, 10**20, places=12))
 def test_no_digit_is_lost_however_long_the_numbers(quantity: Decimal, price: Decimal) -> None:
     parsed = parse_price({"model": "per_unit", "unit_price": format_decimal(price)})
-    assert rate(parsed, quantity)[0].exact == EXACT.multiply(quantity, price)
+    assert parsed.rate(plain(quantity)).parts[0].exact == EXACT.multiply(quantity, price)

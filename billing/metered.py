@@ -1,0 +1,167 @@
+"""Usage as a price sees it: what an aggregation made of a span, in pieces that are priced alike.
+
+A price says what it must be told (`Needs`); the caller cuts usage at those edges, groups it by those properties or
+hands over single events. A price that needs none of it gets one piece.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from decimal import Decimal
+from functools import cached_property
+from typing import Protocol
+
+from billing.proration import WHOLE, Share
+from core.decimals import EXACT
+from core.period import Period
+
+ZERO = Decimal(0)
+
+
+class Cuts(Protocol):
+    """Where a price cuts time: the edges of bands."""
+
+    def edges(self, span: Period, time_zone: str) -> tuple[datetime, ...]:
+        """Rising instants strictly within a span. `time_zone` holds where the price names none of its own."""
+
+    def key(self, instant: datetime, time_zone: str) -> Hashable:
+        """Stretches with the same key are priced alike: a band's name."""
+
+
+class Index(Protocol):
+    """A time series of prices, slot by slot."""
+
+    def edges(self, span: Period) -> tuple[datetime, ...]:
+        """The starts of its slots strictly within a span."""
+
+    def price_at(self, instant: datetime) -> tuple[Decimal, bool]:
+        """The value of the slot that holds an instant, and whether it is an estimate.
+
+        Raises:
+            Refused: `index_unknown`, when nothing is known that an estimate could come from.
+        """
+
+
+@dataclass(frozen=True)
+class Needs:
+    """What a price must be told of usage.
+
+    Args:
+        quantity: whether the amount depends on the quantity at all.
+        cuts: usage is cut at these edges.
+        dimensions: usage is grouped by these event properties.
+        events: every event is a piece of its own, in order of time.
+        index: usage is cut at the slots of the index with this code, whose values the price asks for.
+    """
+
+    quantity: bool = True
+    cuts: tuple[Cuts, ...] = ()
+    dimensions: tuple[str, ...] = ()
+    events: bool = False
+    index: str | None = None
+
+    @property
+    def plain(self) -> bool:
+        """Whether a quantity alone will do."""
+        return not (self.cuts or self.dimensions or self.events or self.index)
+
+
+NOTHING = Needs(quantity=False)
+QUANTITY = Needs()
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A share of the usage of a span.
+
+    Args:
+        quantity: in the unit of the meter's aggregation.
+        period: when it was used, where the price asked for cuts; None for a quantity without time.
+        properties: of its events, by dimension asked for; None where it has none (what was committed and not used).
+        count: how many events are in it.
+    """
+
+    quantity: Decimal
+    period: Period | None = None
+    properties: Mapping[str, str | None] | None = None
+    count: int = 0
+
+
+@dataclass(frozen=True)
+class Metered:
+    """The usage of one span: pieces in order of time, within a slot in the order of bands or cells.
+
+    Args:
+        time_zone: for prices that name none.
+        span: the whole of it; None for a bare quantity.
+        share: the part of the full span that this is. Tiers that are prorated ask for it.
+        indexes: by code.
+    """
+
+    pieces: tuple[Piece, ...] = ()
+    time_zone: str = "UTC"
+    span: Period | None = None
+    share: Share = WHOLE
+    indexes: Mapping[str, Index] = field(default_factory=dict)
+
+    @cached_property
+    def total(self) -> Decimal:
+        """The quantity of all pieces, exact."""
+        total = ZERO
+        for piece in self.pieces:
+            total = EXACT.add(total, piece.quantity)
+        return total
+
+    @cached_property
+    def count(self) -> int:
+        """How many events there were."""
+        return sum(piece.count for piece in self.pieces)
+
+    def changed(self, change: Callable[[Piece], Piece]) -> Metered:
+        """The same usage with each piece changed."""
+        return replace(self, pieces=tuple(change(piece) for piece in self.pieces))
+
+    def first(self, quantity: Decimal) -> Metered:
+        """As much of it as comes first, up to a quantity."""
+        return replace(self, pieces=tuple(_first(self.pieces, quantity)))
+
+    def after(self, quantity: Decimal) -> Metered:
+        """What is left when a quantity is taken off the beginning."""
+        return replace(self, pieces=tuple(_after(self.pieces, quantity)))
+
+    def grown(self, quantity: Decimal) -> Metered:
+        """With a quantity added that has no time and no properties: nobody used it."""
+        return replace(self, pieces=(*self.pieces, Piece(quantity)))
+
+
+def plain(quantity: Decimal, count: int | None = None, share: Share = WHOLE) -> Metered:
+    """A quantity of which no more is known; by default one event when it is above zero."""
+    return Metered((Piece(quantity, count=int(quantity > 0) if count is None else count),), share=share)
+
+
+def _first(pieces: Iterable[Piece], quantity: Decimal) -> Iterable[Piece]:
+    """The pieces up to a quantity; the one that ends it is cut, and keeps its events."""
+    left = quantity
+    for piece in pieces:
+        if left <= 0:
+            return
+        if piece.quantity > left:
+            yield replace(piece, quantity=left)
+            return
+        yield piece
+        left = EXACT.subtract(left, piece.quantity)
+
+
+def _after(pieces: Iterable[Piece], quantity: Decimal) -> Iterable[Piece]:
+    """The pieces after a quantity; of the one that is cut the events stay with its first part."""
+    left = quantity
+    for piece in pieces:
+        if left <= 0:
+            yield piece
+        elif piece.quantity > left:
+            yield replace(piece, quantity=EXACT.subtract(piece.quantity, left), count=0)
+            left = ZERO
+        else:
+            left = EXACT.subtract(left, piece.quantity)
