@@ -1,0 +1,129 @@
+"""Price indexes: a time series of prices, slot by slot, such as the day-ahead price of electricity.
+
+A slot that is not known yet is estimated, so that a missing import holds no invoice: by the mean of the same hours of
+the last known month. What was billed on an estimate is trued up when the value arrives, since billed spans are rated
+again (domain rule 8).
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from functools import cached_property, lru_cache
+from zoneinfo import ZoneInfo
+
+from core.decimals import EXACT, MAX_PLACES, ROUNDING
+from core.errors import Refused
+from core.period import Period, rfc3339
+
+SLOT_MINUTES = (60, 15)
+# How far back a known month may lie for an estimate to be made of it.
+MONTHS_BACK = 12
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_PLACES = Decimal(1).scaleb(-MAX_PLACES)
+_Hour = tuple[int, int]
+
+
+def slot_start(instant: datetime, slot_minutes: int) -> datetime:
+    """The start of the slot that holds an instant. Slots are counted from the full hour in UTC."""
+    return instant - (instant - _EPOCH) % timedelta(minutes=slot_minutes)
+
+
+@lru_cache(maxsize=256)
+def slot_edges(span: Period, slot_minutes: int) -> tuple[datetime, ...]:
+    """The starts of slots strictly within a span."""
+    step = timedelta(minutes=slot_minutes)
+    edge = slot_start(span.start, slot_minutes) + step
+    edges = []
+    while edge < span.end:
+        edges.append(edge)
+        edge += step
+    return tuple(edges)
+
+
+@dataclass(frozen=True)
+class IndexSeries:
+    """The values of one index that are known, as far as they were loaded.
+
+    Args:
+        unit: what one unit of quantity is, such as `kWh`; a value is a price for it, in major units of `currency`.
+        slot_minutes: 60 or 15.
+        values: by the start of the slot (UTC), negative ones included. For an estimate they reach back to the last
+            known month.
+        time_zone: whose hours of the day an estimate compares.
+        known_until: when the latest of `values` was recorded; None without any.
+    """
+
+    code: str
+    unit: str
+    currency: str
+    slot_minutes: int
+    values: Mapping[datetime, Decimal] = field(default_factory=dict)
+    time_zone: str = "UTC"
+    known_until: datetime | None = None
+
+    def in_zone(self, time_zone: str) -> IndexSeries:
+        """The same series, its hours of the day counted in another zone."""
+        return self if time_zone == self.time_zone else replace(self, time_zone=time_zone)
+
+    def edges(self, span: Period) -> tuple[datetime, ...]:
+        """The starts of its slots strictly within a span."""
+        return slot_edges(span, self.slot_minutes)
+
+    def price_of(self, start: datetime) -> tuple[Decimal, bool]:
+        """The value of the slot that starts at an instant, and whether it is an estimate.
+
+        Raises:
+            Refused: `index_unknown_slots`, when no month is known that an estimate could come from.
+        """
+        value = self.values.get(start)
+        return (value, False) if value is not None else (self._estimate(start), True)
+
+    def price_at(self, instant: datetime) -> tuple[Decimal, bool]:
+        """The same of the slot that holds an instant."""
+        return self.price_of(slot_start(instant, self.slot_minutes))
+
+    def missing(self, spans: Iterable[Period]) -> Iterator[datetime]:
+        """The starts of slots that spans touch and no value is known for."""
+        for span in spans:
+            for start in (slot_start(span.start, self.slot_minutes), *self.edges(span)):
+                if start not in self.values:
+                    yield start
+
+    def _estimate(self, start: datetime) -> Decimal:
+        """The mean of the same local hours of the last month that knows any, before the slot's own month if it can be.
+
+        It is rounded to 12 places, half away from zero, as a value has them.
+        """
+        month, hour = self._local(start)
+        for back in (*range(1, MONTHS_BACK + 1), 0):
+            known = self._by_hour.get((month - back, hour))
+            if known is not None:
+                total, count = known
+                return ROUNDING.divide(total, Decimal(count)).quantize(_PLACES, context=ROUNDING)
+        raise Refused(
+            "index_unknown_slots",
+            f"The index {self.code} has no value at {rfc3339(start)}, and no earlier month to estimate it from.",
+        )
+
+    @cached_property
+    def _by_hour(self) -> dict[_Hour, tuple[Decimal, int]]:
+        """Sum and number of the known values, by local month and hour of the day."""
+        sums: defaultdict[_Hour, tuple[Decimal, int]] = defaultdict(lambda: (Decimal(0), 0))
+        for start, value in self.values.items():
+            key = self._local(start)
+            total, count = sums[key]
+            sums[key] = (EXACT.add(total, value), count + 1)
+        return dict(sums)
+
+    def _local(self, start: datetime) -> _Hour:
+        """The month, counted through the years, and the hour of the day."""
+        local = start.astimezone(self._zone)
+        return local.year * 12 + local.month, local.hour
+
+    @cached_property
+    def _zone(self) -> ZoneInfo:
+        return ZoneInfo(self.time_zone)
