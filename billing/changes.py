@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
 
-from billing.items import USAGE, AgreedTerm, Item, PriceTerms
+from billing.items import USAGE, ZERO, AgreedTerm, Item, PriceTerms
 from billing.members import Members
 from billing.periods import Interval, cadence
 from core.errors import FieldError
@@ -61,7 +61,8 @@ def _changed(item: Item, change: Change, at: datetime) -> Item:
     if quantity is None:
         same = in_force is not None and in_force.price.kind == price.kind
         quantity = in_force.quantity if in_force is not None and same else default_quantity(price.kind)
-    return replace(item, terms=(*before, AgreedTerm(at, None, price, quantity)))
+    discount = in_force.discount if in_force is not None and change.prices is None else ZERO
+    return replace(item, terms=(*before, AgreedTerm(at, None, price, quantity, discount)))
 
 
 def _in_force(terms: Sequence[AgreedTerm], at: datetime) -> AgreedTerm | None:

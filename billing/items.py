@@ -18,6 +18,7 @@ from core.period import Period
 RECURRING, ONE_OFF, USAGE = "recurring", "one_off", "usage"
 KINDS = (RECURRING, ONE_OFF, USAGE)
 ADVANCE, ARREARS = "advance", "arrears"
+ZERO = Decimal(0)
 TIMINGS = (ADVANCE, ARREARS)
 
 
@@ -78,12 +79,13 @@ class PriceTerms:
 
 @dataclass(frozen=True)
 class AgreedTerm:
-    """`[start, end)` in which a price and a quantity hold; an end of None is open."""
+    """`[start, end)` in which a price, a quantity and a discount (per cent) hold; an end of None is open."""
 
     start: datetime
     end: datetime | None
     price: PriceTerms
     quantity: Decimal
+    discount: Decimal = ZERO
 
 
 @dataclass(frozen=True)
@@ -91,7 +93,7 @@ class Claim:
     """A held claim: this span of the item is billed.
 
     Args:
-        price, quantity: what it was billed on.
+        price, quantity, discount: what it was billed on.
         net_amount: the sum of all its charges so far, credits and adjustments included, in minor units.
     """
 
@@ -100,6 +102,7 @@ class Claim:
     price: PriceTerms
     quantity: Decimal
     net_amount: int
+    discount: Decimal = ZERO
 
 
 @dataclass(frozen=True)
@@ -109,7 +112,9 @@ class Item:
     Args:
         anchor: `calendar` or `anniversary`.
         anchored_at: the start of the subscription, from which all its items' spans are counted.
-        time_zone: frozen on the subscription.
+        time_zone: frozen on the subscription; its spans and days are those of this zone.
+        usage_zone: of the place where it is metered; bands, demand windows and samples follow it. None where nothing
+            is placed: then the subscription's.
         terms: in order of time, without overlap.
         claims: in any order.
     """
@@ -122,6 +127,7 @@ class Item:
     time_zone: str
     terms: tuple[AgreedTerm, ...]
     claims: tuple[Claim, ...] = ()
+    usage_zone: str | None = None
 
     def cadence(self, price: PriceTerms) -> Cadence:
         """The spans of a price on this item."""

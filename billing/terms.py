@@ -8,10 +8,12 @@ from datetime import datetime
 from decimal import Decimal
 from uuid import UUID
 
+ZERO = Decimal(0)
+
 
 @dataclass(frozen=True)
 class TermRow:
-    """One row of an item's timeline: from an instant on, this price and quantity, or nothing any more.
+    """One row of an item's timeline: from an instant on, this price, quantity and discount (per cent), or nothing any more.
 
     `recorded_at` is when the row was written; of several rows for one instant the last one written holds, and `order`
     (the row's id will do) decides between two of the same transaction.
@@ -23,16 +25,18 @@ class TermRow:
     ended: bool
     recorded_at: datetime
     order: str = ""
+    discount: Decimal = ZERO
 
 
 @dataclass(frozen=True)
 class Term:
-    """A stretch in which one price and quantity hold: `[start, end)`, an end of None being open."""
+    """A stretch in which one price, quantity and discount hold: `[start, end)`, an end of None being open."""
 
     start: datetime
     end: datetime | None
     price_id: UUID
     quantity: Decimal
+    discount: Decimal = ZERO
 
 
 def fold(rows: Iterable[TermRow], known_at: datetime | None = None) -> tuple[Term, ...]:
@@ -55,8 +59,9 @@ def fold(rows: Iterable[TermRow], known_at: datetime | None = None) -> tuple[Ter
         if row.ended or row.price_id is None:
             continue
         before = terms[-1] if terms else None
-        if before and (before.end, before.price_id, before.quantity) == (row.from_at, row.price_id, row.quantity):
+        term = Term(row.from_at, end, row.price_id, row.quantity, row.discount)
+        if before and replace(before, start=term.start, end=end) == term and before.end == term.start:
             terms[-1] = replace(before, end=end)
         else:
-            terms.append(Term(row.from_at, end, row.price_id, row.quantity))
+            terms.append(term)
     return tuple(terms)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 
-from billing.items import ADVANCE, ONE_OFF, RECURRING, USAGE, AgreedTerm, Claim, Item, PriceTerms
+from billing.items import ADVANCE, ONE_OFF, RECURRING, USAGE, ZERO, AgreedTerm, Claim, Item, PriceTerms
 from billing.periods import day_start, local_date
 from billing.proration import NONE
 from core.period import Period
@@ -27,6 +27,7 @@ class Bill:
     quantity: Decimal
     span: Period
     due_at: datetime
+    discount: Decimal = ZERO
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,7 @@ def steps(item: Item, as_of: datetime) -> Iterator[Bill | Shrink]:
         for span in _wanted(item, term, held, as_of):
             due_at = span.start if term.price.timing == ADVANCE else span.end
             if due_at <= as_of:
-                yield Bill(term.price, term.quantity, span, due_at)
+                yield Bill(term.price, term.quantity, span, due_at, term.discount)
 
 
 def _settled(item: Item) -> tuple[AgreedTerm, ...]:
@@ -81,7 +82,7 @@ def _settled(item: Item) -> tuple[AgreedTerm, ...]:
 
 
 def _same(before: AgreedTerm, after: AgreedTerm) -> bool:
-    if before.price.price_id != after.price.price_id:
+    if before.price.price_id != after.price.price_id or before.discount != after.discount:
         return False
     return before.price.kind == USAGE or before.quantity == after.quantity
 
@@ -92,7 +93,7 @@ def _shrink(claim: Claim, terms: Sequence[AgreedTerm], as_of: datetime) -> Shrin
         return None
     agreed_until = claim.span.start
     for term in terms:
-        billed_on = AgreedTerm(term.start, term.end, claim.price, claim.quantity)
+        billed_on = AgreedTerm(term.start, term.end, claim.price, claim.quantity, claim.discount)
         if term.start <= agreed_until and (term.end is None or agreed_until < term.end) and _same(billed_on, term):
             agreed_until = claim.span.end if term.end is None else term.end
     if agreed_until >= claim.span.end or agreed_until > as_of:
