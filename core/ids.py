@@ -36,6 +36,8 @@ PREFIXES = {
     "subscription": "sub",
     "subscription_item": "item",
     "change": "chg",
+    "one_off_charge": "once",
+    "version_migration": "vmig",
     "site": "site",
     "point": "pt",
     "device": "dev",

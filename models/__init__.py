@@ -14,12 +14,15 @@ from models import (  # noqa: F401  (importing registers the tables)
     catalog,
     dunning,
     ledger,
+    offers,
     outbox,
     payments,
     places,
     providers,
+    subscription_parts,
     subscriptions,
     usage,
+    version_migrations,
 )
 from models.base import Base
 

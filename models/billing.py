@@ -107,6 +107,7 @@ class Charge(Base, Tenant, Recorded):
     due_at: Mapped[Instant]
     quantity: Mapped[Quantity]
     unit: Mapped[str | None]
+    discount: Mapped[Quantity] = mapped_column(server_default=text("0"))
     exact: Mapped[Exact]
     amount: Mapped[Minor]
     currency: Mapped[Currency]

@@ -8,7 +8,7 @@ from uuid import UUID
 from sqlalchemy import CheckConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from models.base import Base, Instant, Recorded, Resource, Tenant, external, of_provider, ref, unique
+from models.base import Base, Instant, Quantity, Recorded, Resource, Tenant, external, of_provider, ref, unique
 
 
 class Product(Base, Tenant, Resource):
@@ -37,13 +37,29 @@ class Meter(Base, Tenant, Resource):
 
 
 class Plan(Base, Tenant, Resource):
-    """A named offer; its prices live in versions."""
+    """A named offer; its prices live in versions.
+
+    An add-on may bound its quantities, and name a group (`one_of`) of which a subscription has one at most.
+    """
 
     __tablename__ = "plan"
-    __table_args__ = (of_provider(), unique("code"), external("plan"))
+    __table_args__ = (
+        of_provider(),
+        unique("code"),
+        external("plan"),
+        CheckConstraint("kind IN ('base', 'add_on', 'bundle')", name="kind"),
+        CheckConstraint(
+            "kind = 'add_on' OR (one_of IS NULL AND quantity_least IS NULL AND quantity_most IS NULL)", name="add_on"
+        ),
+        CheckConstraint("quantity_least <= quantity_most", name="quantity"),
+    )
 
     code: Mapped[str]
     name: Mapped[str]
+    kind: Mapped[str] = mapped_column(server_default="base")
+    one_of: Mapped[str | None]
+    quantity_least: Mapped[Quantity | None]
+    quantity_most: Mapped[Quantity | None]
 
 
 class PlanVersion(Base, Tenant, Recorded):
@@ -60,7 +76,10 @@ class PlanVersion(Base, Tenant, Recorded):
 
 
 class Price(Base, Tenant, Recorded):
-    """One charge of a version. `currencies` maps a currency to the price's JSON (contract: A price)."""
+    """One charge of a version. `currencies` maps a currency to the price's JSON (contract: A price).
+
+    A charge that is put on one subscription alone has a price without a version, which is due once.
+    """
 
     __tablename__ = "price"
     __table_args__ = (
@@ -75,10 +94,11 @@ class Price(Base, Tenant, Recorded):
         CheckConstraint("proration IN ('day', 'second', 'day_30_360', 'none')", name="proration"),
         CheckConstraint("(interval_unit IS NULL) = (interval_count IS NULL)", name="interval"),
         CheckConstraint("kind = 'one_off' OR interval_unit IS NOT NULL", name="recurs"),
+        CheckConstraint("kind = 'one_off' OR plan_version_id IS NOT NULL", name="version"),
     )
     grants: ClassVar[str] = "select, insert"
 
-    plan_version_id: Mapped[UUID]
+    plan_version_id: Mapped[UUID | None]
     charge_code: Mapped[str]
     name: Mapped[str]
     position: Mapped[int]

@@ -72,6 +72,8 @@ class SubscriptionItem(Base, Tenant, Recorded):
 class SubscriptionItemTerm(Base, Tenant, Recorded):
     """A row of an item's timeline: from `from_at` on, this price and quantity, or ended. Append-only.
 
+    `discount` is the per cent that a bundle takes off.
+
     In force at an instant is the row with the latest `from_at` not after it; of several with one `from_at`, the
     last recorded.
     """
@@ -81,6 +83,7 @@ class SubscriptionItemTerm(Base, Tenant, Recorded):
         ref("item_id", "subscription_item"),
         ref("price_id", "price"),
         CheckConstraint("quantity >= 0", name="quantity"),
+        CheckConstraint("discount BETWEEN 0 AND 100", name="discount"),
         Index("ix_subscription_item_term_item", "provider_id", "item_id", "from_at"),
     )
     grants: ClassVar[str] = "select, insert"
@@ -89,6 +92,7 @@ class SubscriptionItemTerm(Base, Tenant, Recorded):
     from_at: Mapped[Instant]
     price_id: Mapped[UUID]
     quantity: Mapped[Quantity]
+    discount: Mapped[Quantity] = mapped_column(server_default=text("0"))
     ended: Mapped[bool] = mapped_column(server_default=text("false"))
 
 
