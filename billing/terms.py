@@ -13,7 +13,7 @@ ZERO = Decimal(0)
 
 @dataclass(frozen=True)
 class TermRow:
-    """One row of an item's timeline: from an instant on, this price, quantity and discount (per cent), or nothing any more.
+    """One row of an item's timeline: from an instant on, this price and quantity, or nothing any more.
 
     `recorded_at` is when the row was written; of several rows for one instant the last one written holds, and `order`
     (the row's id will do) decides between two of the same transaction.

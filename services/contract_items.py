@@ -9,7 +9,7 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, Select, and_, func, select
-from sqlalchemy.dialects.postgresql import Range
+from sqlalchemy.dialects.postgresql import Range, distinct_on
 from sqlalchemy.orm import aliased
 
 from billing.items import AgreedTerm, Claim, Item, MeterTerms, PriceTerms
@@ -18,12 +18,14 @@ from billing.terms import TermRow, fold
 from core.period import Period, utc
 from models.accounts import Account
 from models.billing import BilledSpan, Charge
-from models.catalog import Meter, PlanVersion, Price, Product
+from models.catalog import Meter, Plan, PlanVersion, Price, Product
+from models.places import Assignment, Point, Site
 from models.subscriptions import Subscription, SubscriptionItem, SubscriptionItemTerm
 from services.context import Context
 from services.sets import among
 
 ORIGINALS = ("recurring", "one_off", "usage")
+ADD_ON = "add_on"
 
 
 @dataclass(frozen=True)
@@ -61,7 +63,7 @@ class Contracts:
 
 
 def load(ctx: Context, payers: Collection[UUID]) -> Contracts:
-    """The items of all accounts that these payers pay for, in four queries however many they are."""
+    """The items of all accounts that these payers pay for, in a fixed number of queries."""
     return _load(ctx, among(Account.payer_id, payers))
 
 
@@ -74,6 +76,7 @@ def _load(ctx: Context, wanted: ColumnElement[bool]) -> Contracts:
     rows = ctx.session.execute(_items(ctx).where(wanted)).all()
     terms = ctx.session.execute(_terms(ctx).where(wanted)).all()
     claims = ctx.session.execute(_claims(ctx).where(wanted)).all()
+    zones = {row.item_id: row.time_zone for row in ctx.session.execute(_zones(ctx).where(wanted))}
     prices = _prices(ctx, {t.price_id for t in terms} | {c.price_id for c in claims})
     terms_of, claims_of = _by_item(terms), _by_item(claims)
     currencies = {row.currency for row in rows}
@@ -82,7 +85,10 @@ def _load(ctx: Context, wanted: ColumnElement[bool]) -> Contracts:
         for key, row in prices.items()
         for currency in currencies & row.currencies.keys()
     }
-    items = tuple(_item(row, terms_of[row.item_id], claims_of[row.item_id], terms_by_price) for row in rows)
+    items = tuple(
+        _item(row, terms_of[row.item_id], claims_of[row.item_id], terms_by_price, zones.get(row.item_id))
+        for row in rows
+    )
     owners = {row.item_id: Owner(row.subscription_id, row.account_id, row.payer_id, row.seller_id) for row in rows}
     facts = {key: PriceFacts(_words(row), row.product_id) for key, row in prices.items()}
     return Contracts(items, owners, facts, {row.id: row.charge_id for row in claims})
@@ -134,7 +140,10 @@ def _items(ctx: Context) -> Select[*tuple[Any, ...]]:
 def _terms(ctx: Context) -> Select[*tuple[Any, ...]]:
     term = SubscriptionItemTerm
     columns = (
-        select(term.id, term.item_id, term.from_at, term.price_id, term.quantity, term.ended, term.recorded_at)
+        select(
+            *(term.id, term.item_id, term.from_at, term.price_id, term.quantity, term.discount, term.ended),
+            term.recorded_at,
+        )
         .select_from(term)
         .join(
             SubscriptionItem,
@@ -152,6 +161,7 @@ def _claims(ctx: Context) -> Select[*tuple[Any, ...]]:
             func.sum(Charge.amount).label("net_amount"),
             func.array_agg(Charge.id).filter(Charge.kind.in_(ORIGINALS)).label("charge_ids"),
             func.array_agg(Charge.price_id).filter(Charge.kind.in_(ORIGINALS)).label("price_ids"),
+            func.array_agg(Charge.discount).filter(Charge.kind.in_(ORIGINALS)).label("discounts"),
             func.sum(Charge.quantity).filter(Charge.kind.in_((*ORIGINALS, "adjustment"))).label("quantity"),
         )
         .where(
@@ -170,6 +180,7 @@ def _claims(ctx: Context) -> Select[*tuple[Any, ...]]:
             charged.c.net_amount,
             charged.c.charge_ids[1].label("charge_id"),
             charged.c.price_ids[1].label("price_id"),
+            charged.c.discounts[1].label("discount"),
             charged.c.quantity,
         )
         .select_from(BilledSpan)
@@ -180,6 +191,22 @@ def _claims(ctx: Context) -> Select[*tuple[Any, ...]]:
         )
     )
     return _joined(ctx, columns).where(BilledSpan.status == "held")
+
+
+def _zones(ctx: Context) -> Select[*tuple[Any, ...]]:
+    """The zone of the site where each item was metered first; later assignments do not move its bands."""
+    columns = (
+        select(Assignment.item_id, Site.time_zone)
+        .select_from(Assignment)
+        .join(Point, and_(Point.provider_id == Assignment.provider_id, Point.id == Assignment.point_id))
+        .join(Site, and_(Site.provider_id == Point.provider_id, Site.id == Point.site_id))
+        .join(
+            SubscriptionItem,
+            and_(SubscriptionItem.provider_id == Assignment.provider_id, SubscriptionItem.id == Assignment.item_id),
+        )
+        .ext(distinct_on(Assignment.item_id))
+    )
+    return _joined(ctx, columns).order_by(Assignment.item_id, func.lower(Assignment.span), Assignment.id)
 
 
 def _words(row: Any) -> str:
@@ -216,12 +243,17 @@ def _prices(ctx: Context, ids: Collection[UUID]) -> dict[UUID, Any]:
             Price.product_id,
             PlanVersion.id.label("version_id"),
             PlanVersion.number,
+            PlanVersion.plan_id,
+            Plan.kind.label("plan_kind"),
             Meter.id.label("meter_id"),
             Meter.code.label("meter_code"),
             Meter.unit.label("meter_unit"),
             Meter.aggregation,
         )
-        .join(PlanVersion, and_(PlanVersion.provider_id == Price.provider_id, PlanVersion.id == Price.plan_version_id))
+        .outerjoin(
+            PlanVersion, and_(PlanVersion.provider_id == Price.provider_id, PlanVersion.id == Price.plan_version_id)
+        )
+        .outerjoin(Plan, and_(Plan.provider_id == PlanVersion.provider_id, Plan.id == PlanVersion.plan_id))
         .join(Product, and_(Product.provider_id == Price.provider_id, Product.id == Price.product_id))
         .outerjoin(Meter, and_(Meter.provider_id == Price.provider_id, Meter.id == Price.meter_id))
         .where(Price.provider_id == ctx.provider.id, among(Price.id, ids))
@@ -229,9 +261,15 @@ def _prices(ctx: Context, ids: Collection[UUID]) -> dict[UUID, Any]:
     return {row.id: row for row in rows}
 
 
-def _item(row: Any, terms: Iterable[Any], claims: Iterable[Any], prices: Mapping[tuple[UUID, str], PriceTerms]) -> Item:
+def _item(
+    row: Any,
+    terms: Iterable[Any],
+    claims: Iterable[Any],
+    prices: Mapping[tuple[UUID, str], PriceTerms],
+    usage_zone: str | None,
+) -> Item:
     timeline = fold(
-        TermRow(utc(t.from_at), t.price_id, t.quantity, t.ended, t.recorded_at, order=t.id.hex) for t in terms
+        TermRow(utc(t.from_at), t.price_id, t.quantity, t.ended, t.recorded_at, t.id.hex, t.discount) for t in terms
     )
     return Item(
         item_id=row.item_id,
@@ -240,13 +278,16 @@ def _item(row: Any, terms: Iterable[Any], claims: Iterable[Any], prices: Mapping
         anchor=row.anchor,
         anchored_at=utc(row.start_at),
         time_zone=row.time_zone,
-        terms=tuple(AgreedTerm(t.start, t.end, prices[t.price_id, row.currency], t.quantity) for t in timeline),
+        terms=tuple(
+            AgreedTerm(t.start, t.end, prices[t.price_id, row.currency], t.quantity, t.discount) for t in timeline
+        ),
         claims=tuple(_claim(c, prices[c.price_id, row.currency]) for c in claims),
+        usage_zone=usage_zone,
     )
 
 
 def _claim(row: Any, price: PriceTerms) -> Claim:
-    return Claim(row.id, period_of(row.span), price, row.quantity, int(row.net_amount))
+    return Claim(row.id, period_of(row.span), price, row.quantity, int(row.net_amount), row.discount)
 
 
 def period_of(span: Range[Any]) -> Period:
@@ -270,4 +311,6 @@ def _price_terms(row: Any, currency: str) -> PriceTerms:
         currency=currency,
         spec=row.currencies[currency],
         meter=meter,
+        plan_id=row.plan_id,
+        add_on=row.plan_kind == ADD_ON,
     )
