@@ -37,15 +37,17 @@ class PriceTerms:
     """A price of a plan version, in the currency of a subscription.
 
     Args:
-        version: of the plan, counted from 1.
+        version: of the plan, counted from 1. A charge that was put on one subscription alone has neither plan nor
+            version.
         interval: None for a one-off.
         meter: for usage, else None.
         spec: the price as JSON, `{"model": …}`; it was checked when the plan was made.
+        plan_id, add_on: whose price it is, and whether that is an add-on, which outlives a change of the base plan.
     """
 
     price_id: UUID
-    version_id: UUID
-    version: int
+    version_id: UUID | None
+    version: int | None
     charge_code: str
     kind: str
     interval: Interval | None
@@ -54,6 +56,8 @@ class PriceTerms:
     currency: str
     spec: Mapping[str, Any]
     meter: MeterTerms | None = None
+    plan_id: UUID | None = None
+    add_on: bool = False
 
     @cached_property
     def price(self) -> Price:
@@ -65,7 +69,7 @@ class PriceTerms:
         """The whole of it, as a charge keeps it: the catalogue need not be asked to explain a charge."""
         return {
             "id": encode("price", self.price_id),
-            "version_id": encode("plan_version", self.version_id),
+            "version_id": encode("plan_version", self.version_id) if self.version_id else None,
             "version": self.version,
             "charge_code": self.charge_code,
             "kind": self.kind,
