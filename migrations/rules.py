@@ -50,3 +50,30 @@ def open_to(table: str, *, grants: str, dispatch: Sequence[str] = ()) -> None:
     op.execute(f"GRANT {grants} ON {table} TO busbar_app")
     if dispatch:
         op.execute(f"GRANT SELECT ({', '.join(dispatch)}) ON {table} TO busbar_dispatch")
+
+
+def audited(table: str, columns: Sequence[str]) -> None:
+    """A change of these columns leaves a row of the audit trail (I12)."""
+    arguments = ", ".join(f"'{column}'" for column in columns)
+    for when, rows in (
+        ("INSERT", "NEW TABLE AS new_rows"),
+        ("UPDATE", "NEW TABLE AS new_rows OLD TABLE AS old_rows"),
+        ("DELETE", "OLD TABLE AS old_rows"),
+    ):
+        op.execute(
+            f"CREATE TRIGGER audit_{when.lower()} AFTER {when} ON {table} REFERENCING {rows} "
+            f"FOR EACH STATEMENT EXECUTE FUNCTION busbar_audit({arguments})"
+        )
+
+
+def not_audited(table: str) -> None:
+    """Take the triggers of `audited` off a table."""
+    for when in ("insert", "update", "delete"):
+        op.execute(f"DROP TRIGGER audit_{when} ON {table}")
+
+
+def immutable(table: str) -> None:
+    """Rows of this table are facts: added, never changed or deleted."""
+    op.execute(
+        f"CREATE TRIGGER immutable BEFORE UPDATE OR DELETE ON {table} FOR EACH ROW EXECUTE FUNCTION busbar_immutable()"
+    )

@@ -73,12 +73,14 @@ class PlanVersion(Base, Tenant, Recorded):
     number: Mapped[int]
     effective_at: Mapped[Instant]
     created_at: Mapped[Instant]
+    trial: Mapped[dict[str, Any] | None]
 
 
 class Price(Base, Tenant, Recorded):
     """One charge of a version. `currencies` maps a currency to the price's JSON (contract: A price).
 
-    A charge that is put on one subscription alone has a price without a version, which is due once.
+    A charge that is put on one subscription alone has a price without a version, which is due once; `origin` says what
+    such a price was computed from, where it was.
     """
 
     __tablename__ = "price"
@@ -110,3 +112,4 @@ class Price(Base, Tenant, Recorded):
     proration: Mapped[str]
     meter_id: Mapped[UUID | None]
     currencies: Mapped[dict[str, Any]]
+    origin: Mapped[dict[str, Any] | None]

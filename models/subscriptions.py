@@ -17,6 +17,9 @@ class Subscription(Base, Tenant, Resource):
     """An account's contract on a plan version. `time_zone` is frozen at the start; `start_at` is null until a
     provisioned start is known. `quantities` is what was ordered, by charge code; from the start on the items'
     timelines tell what is in force.
+
+    `anchored_at` is from where its spans are counted, where that is not its start. `trial`, `term` and `minimum_term`
+    are as they were agreed; `…_next_at` is when something is to be done about them: a reminder, then their end.
     """
 
     __tablename__ = "subscription"
@@ -35,8 +38,17 @@ class Subscription(Base, Tenant, Resource):
         Index(
             "ix_subscription_pending", "start_at", postgresql_where=text("status = 'pending' AND start_at IS NOT NULL")
         ),
+        Index("ix_subscription_trial", "trial_next_at", postgresql_where=text("trial_next_at IS NOT NULL")),
+        Index("ix_subscription_term", "term_next_at", postgresql_where=text("term_next_at IS NOT NULL")),
     )
-    dispatch: ClassVar[tuple[str, ...]] = ("provider_id", "id", "status", "start_at")
+    dispatch: ClassVar[tuple[str, ...]] = (
+        "provider_id",
+        "id",
+        "status",
+        "start_at",
+        "trial_next_at",
+        "term_next_at",
+    )
 
     account_id: Mapped[UUID]
     plan_id: Mapped[UUID]
@@ -49,6 +61,16 @@ class Subscription(Base, Tenant, Resource):
     start_on: Mapped[str]
     start_at: Mapped[Instant | None]
     ended_at: Mapped[Instant | None]
+    anchored_at: Mapped[Instant | None]
+    trial: Mapped[dict[str, Any] | None]
+    trial_ends_at: Mapped[Instant | None]
+    trial_next_at: Mapped[Instant | None]
+    term: Mapped[dict[str, Any] | None]
+    term_started_at: Mapped[Instant | None]
+    term_ends_at: Mapped[Instant | None]
+    term_next_at: Mapped[Instant | None]
+    minimum_term: Mapped[dict[str, Any] | None]
+    minimum_ends_at: Mapped[Instant | None]
     reference: Mapped[str | None]
     purchase_order: Mapped[str | None]
     cost_centre: Mapped[str | None]
@@ -94,6 +116,41 @@ class SubscriptionItemTerm(Base, Tenant, Recorded):
     quantity: Mapped[Quantity]
     discount: Mapped[Quantity] = mapped_column(server_default=text("0"))
     ended: Mapped[bool] = mapped_column(server_default=text("false"))
+
+
+class SubscriptionBreak(Base, Tenant, Recorded):
+    """A row of a subscription's breaks: from `from_at` on nothing is billed, for this reason, or is again (null).
+    Append-only; of several with one `from_at`, the last recorded holds.
+    """
+
+    __tablename__ = "subscription_break"
+    __table_args__ = (
+        ref("subscription_id", "subscription"),
+        CheckConstraint("reason IN ('trial', 'pause', 'term')", name="reason"),
+        Index("ix_subscription_break_subscription", "provider_id", "subscription_id"),
+    )
+    grants: ClassVar[str] = "select, insert"
+
+    subscription_id: Mapped[UUID]
+    from_at: Mapped[Instant]
+    reason: Mapped[str | None]
+
+
+class SubscriptionAnchor(Base, Tenant, Recorded):
+    """Spans are counted anew from `from_at`, a local midnight; agreed at `agreed_at`, replacing those that were to
+    come after that. Append-only.
+    """
+
+    __tablename__ = "subscription_anchor"
+    __table_args__ = (
+        ref("subscription_id", "subscription"),
+        Index("ix_subscription_anchor_subscription", "provider_id", "subscription_id"),
+    )
+    grants: ClassVar[str] = "select, insert"
+
+    subscription_id: Mapped[UUID]
+    from_at: Mapped[Instant]
+    agreed_at: Mapped[Instant]
 
 
 class ScheduledChange(Base, Tenant, Recorded):
