@@ -7,12 +7,12 @@ All quantities are in the unit of the request; registers are as the device showe
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 
 from billing.metering.quality import NONE, Shares
-from core.decimals import format_decimal
+from core.decimals import EXACT, format_decimal
 from core.period import Period, rfc3339
 
 
@@ -62,6 +62,35 @@ class Break:
 
 
 @dataclass(frozen=True)
+class Estimate:
+    """What stands in for readings that have not come: from the last one (or the span's start) to `end`.
+
+    `bases` is what it was made of (`billing.metering.tail.Basis`), the best first; empty where nothing was known.
+    """
+
+    start: datetime
+    end: datetime
+    quantity: Decimal
+    bases: tuple[str, ...] = ()
+
+    def __add__(self, other: Estimate) -> Estimate:
+        """Both, of stretches of one register that follow each other."""
+        bases = tuple(dict.fromkeys(self.bases + other.bases))
+        return Estimate(self.start, other.end, EXACT.add(self.quantity, other.quantity), bases)
+
+    def scaled(self, factor: Decimal) -> Estimate:
+        """In another unit, by an exact factor."""
+        return replace(self, quantity=EXACT.multiply(self.quantity, factor))
+
+    def as_json(self) -> dict[str, object]:
+        return {
+            "span": {"start": rfc3339(self.start), "end": rfc3339(self.end)},
+            "quantity": format_decimal(self.quantity),
+            "bases": [str(basis) for basis in self.bases],
+        }
+
+
+@dataclass(frozen=True)
 class PointEvidence:
     """One register of one point, over the stretch in which it counted for the item.
 
@@ -71,6 +100,7 @@ class PointEvidence:
         quality: consumption by quality, in the request's unit.
         intervals: how many intervals of each quality lie in the span (cut ones included).
         first, last: the outermost readings that were used (they may lie outside the span).
+        estimate: what was put in place of readings that had not come; None where none was missing.
     """
 
     point: str
@@ -82,6 +112,7 @@ class PointEvidence:
     first: RegisterReading | None = None
     last: RegisterReading | None = None
     breaks: tuple[Break, ...] = ()
+    estimate: Estimate | None = None
 
     def as_json(self) -> dict[str, object]:
         return {
@@ -95,6 +126,7 @@ class PointEvidence:
             "first": self.first.as_json() if self.first else None,
             "last": self.last.as_json() if self.last else None,
             "breaks": [b.as_json() for b in self.breaks],
+            "estimate": self.estimate.as_json() if self.estimate else None,
         }
 
 

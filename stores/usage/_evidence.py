@@ -105,6 +105,7 @@ def _point(
         first=_reading(first_at, first_value, feed.unit, first_serial),
         last=_reading(last_at, last_value, feed.unit, last_serial),
         breaks=breaks,
+        estimate=stretch.found.estimate.scaled(feed.scale) if stretch.found.estimate else None,
     )
 
 

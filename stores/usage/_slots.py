@@ -17,6 +17,7 @@ from uuid import UUID
 from sqlalchemy.orm import Session
 
 from billing.metering.cuts import HOUR, hour_of, part
+from billing.metering.evidence import Estimate
 from billing.metering.intervals import Interval
 from billing.metering.quality import NONE, ZERO, Quality, Shares
 from billing.metering.slots import Part, Slot, SlotRequest
@@ -27,7 +28,7 @@ from core.quantity import convertible, factor
 from stores.usage._sql import FOREVER, chunks, run
 
 FEEDS = """
-SELECT a.item_id, a.point_id, p.path, lower(a.span), upper(a.span), r.id, r.name, r.unit
+SELECT a.item_id, a.point_id, p.path, lower(a.span), upper(a.span), r.id, r.name, r.unit, r.reading_at
 FROM assignment a
 JOIN point p ON p.provider_id = a.provider_id AND p.id = a.point_id
 JOIN register r ON r.provider_id = a.provider_id AND r.point_id = a.point_id AND r.kind = 'counter'
@@ -89,7 +90,10 @@ CROSS JOIN LATERAL (
 
 @dataclass(frozen=True)
 class Feed:
-    """A register that counts for an item while its point is assigned. `scale` turns its unit into the request's."""
+    """A register that counts for an item while its point is assigned. `scale` turns its unit into the request's.
+
+    `read_until` is its latest reading.
+    """
 
     point_id: UUID
     path: str
@@ -99,6 +103,7 @@ class Feed:
     start: datetime
     end: datetime
     scale: Decimal
+    read_until: datetime | None
 
 
 @dataclass(frozen=True)
@@ -113,15 +118,19 @@ class Piece:
 
 @dataclass(frozen=True)
 class Found:
-    """What the tables said of a piece, in the register's unit."""
+    """What the tables said of a piece, in the register's unit; `estimate` is in the shares."""
 
     shares: Shares = NONE
     intervals: int = 0
     known_at: datetime | None = None
+    estimate: Estimate | None = None
 
     def __add__(self, other: Found) -> Found:
         return Found(
-            self.shares + other.shares, self.intervals + other.intervals, latest(self.known_at, other.known_at)
+            self.shares + other.shares,
+            self.intervals + other.intervals,
+            latest(self.known_at, other.known_at),
+            self.estimate + other.estimate if self.estimate and other.estimate else self.estimate or other.estimate,
         )
 
 
@@ -166,8 +175,8 @@ def _chosen(rows: Sequence[Sequence[Any]], unit: str, name: str | None) -> list[
 
 
 def _feed(row: Sequence[Any], unit: str) -> Feed:
-    point, path, start, end, register, name, own = row
-    return Feed(point, path, register, name, own, start, end or FOREVER, factor(own, unit))
+    point, path, start, end, register, name, own, read_until = row
+    return Feed(point, path, register, name, own, start, end or FOREVER, factor(own, unit), read_until)
 
 
 def pieces(fed: Mapping[SlotRequest, Sequence[Feed]]) -> list[Piece]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
 from uuid import UUID
@@ -19,7 +20,7 @@ from billing.metering.late import Window
 from billing.metering.slots import Slot, SlotRequest, Usage
 from core.decimals import EXACT
 from core.period import Period
-from stores.usage import _events, _evidence, _readings, _references, _rewrite, _slots
+from stores.usage import _events, _evidence, _readings, _references, _rewrite, _slots, _tail
 from stores.usage._evidence import Stretch
 from stores.usage._slots import Feed, Found, Piece, latest
 from stores.usage.port import EventColumns, RegisterState, Rewrite, StoredReading, UsageStore
@@ -100,7 +101,7 @@ class PostgresqlUsage:
         if not wanted:
             return {}
         pieces = _slots.pieces(_slots.feeds(session, provider_id, wanted))
-        measured = _slots.measure(session, provider_id, pieces)
+        measured = _tail.extend(session, provider_id, pieces, _slots.measure(session, provider_id, pieces), now)
         events = _slots.event_slots(session, provider_id, wanted)
         points = _points(session, provider_id, pieces, measured) if evidence else {}
         by_request: dict[SlotRequest, list[tuple[Piece, Found]]] = defaultdict(list)
@@ -147,17 +148,7 @@ def _usage(
 
 def _with(slot: Slot, feed: Feed, found: Found) -> Slot:
     shares = found.shares.scaled(feed.scale)
-    return Slot(
-        slot.period,
-        EXACT.add(slot.sum, shares.total),
-        slot.count,
-        slot.min,
-        slot.max,
-        slot.first,
-        slot.last,
-        slot.integral,
-        slot.quality + shares,
-    )
+    return replace(slot, sum=EXACT.add(slot.sum, shares.total), quality=slot.quality + shares)
 
 
 PLUGIN: UsageStore = PostgresqlUsage()

@@ -29,11 +29,12 @@ FEBRUARY = datetime(2026, 2, 1, tzinfo=UTC)
 HOUR = timedelta(hours=1)
 
 
-def usage_of(ctx: Context, metered: Metered, *edges: datetime) -> Usage:
+def usage_of(ctx: Context, metered: Metered, *edges: datetime, now: datetime = JANUARY) -> Usage:
+    """What the readings say; up to `now` also what is estimated after the last."""
     request = SlotRequest(
         metered.item, metered.subscription.id, metered.plan.meter_id, "kWh", edges or (JANUARY, FEBRUARY)
     )
-    return slots_many(ctx.session, ctx.provider.id, [request], now=ctx.now)[request]
+    return slots_many(ctx.session, ctx.provider.id, [request], now=now)[request]
 
 
 def total(ctx: Context, metered: Metered, *edges: datetime) -> Shares:
