@@ -10,6 +10,7 @@ from functools import cached_property
 from typing import Any
 from uuid import UUID
 
+from billing.anchors import Chain, chain
 from billing.periods import Cadence, Interval, cadence
 from billing.price import Price, parse_price
 from core.ids import encode
@@ -43,6 +44,7 @@ class PriceTerms:
         meter: for usage, else None.
         spec: the price as JSON, `{"model": …}`; it was checked when the plan was made.
         plan_id, add_on: whose price it is, and whether that is an add-on, which outlives a change of the base plan.
+        origin: what a price of one subscription alone was computed from, where it was: JSON values.
     """
 
     price_id: UUID
@@ -58,6 +60,7 @@ class PriceTerms:
     meter: MeterTerms | None = None
     plan_id: UUID | None = None
     add_on: bool = False
+    origin: Mapping[str, Any] | None = None
 
     @cached_property
     def price(self) -> Price:
@@ -78,6 +81,7 @@ class PriceTerms:
             "proration": self.proration,
             "currency": self.currency,
             "spec": dict(self.spec),
+            **({"origin": dict(self.origin)} if self.origin is not None else {}),
         }
 
 
@@ -115,12 +119,13 @@ class Item:
 
     Args:
         anchor: `calendar` or `anniversary`.
-        anchored_at: the start of the subscription, from which all its items' spans are counted.
+        anchored_at: from where all spans of the subscription are counted: its start, or the end of its trial.
         time_zone: frozen on the subscription; its spans and days are those of this zone.
         usage_zone: of the place where it is metered; bands, demand windows and samples follow it. None where nothing
             is placed: then the subscription's.
         terms: in order of time, without overlap.
         claims: in any order.
+        anchors: from where spans are counted anew, in order; first instants of local days.
     """
 
     item_id: UUID
@@ -132,8 +137,11 @@ class Item:
     terms: tuple[AgreedTerm, ...]
     claims: tuple[Claim, ...] = ()
     usage_zone: str | None = None
+    anchors: tuple[datetime, ...] = ()
 
-    def cadence(self, price: PriceTerms) -> Cadence:
+    def cadence(self, price: PriceTerms) -> Cadence | Chain:
         """The spans of a price on this item."""
         assert price.interval is not None  # a one-off has no spans
+        if self.anchors:
+            return chain(price.interval, self.anchor, self.anchored_at, self.time_zone, self.anchors)
         return cadence(price.interval, self.anchor, self.anchored_at, self.time_zone)

@@ -44,7 +44,7 @@ def steps(item: Item, as_of: datetime) -> Iterator[Bill | Shrink]:
     terms = _settled(item)
     held: list[Period] = []
     for claim in sorted(item.claims, key=lambda c: c.span.start):
-        shrink = _shrink(claim, terms, as_of)
+        shrink = _shrink(item, claim, terms, as_of)
         if shrink is not None:
             yield shrink
         keeps = claim.span if shrink is None else shrink.keeps
@@ -71,7 +71,7 @@ def _settled(item: Item) -> tuple[AgreedTerm, ...]:
             continue
         term = replace(term, start=start)
         if term.price.kind == RECURRING and term.price.proration == NONE and term.end is not None:
-            free_from = item.cadence(term.price).span_at(term.end - _TICK).end
+            free_from = next(item.cadence(term.price).spans_from(term.end - _TICK)).end
             term = replace(term, end=free_from)
         before = settled[-1] if settled else None
         if before is not None and before.end == term.start and _same(before, term):
@@ -87,7 +87,7 @@ def _same(before: AgreedTerm, after: AgreedTerm) -> bool:
     return before.price.kind == USAGE or before.quantity == after.quantity
 
 
-def _shrink(claim: Claim, terms: Sequence[AgreedTerm], as_of: datetime) -> Shrink | None:
+def _shrink(item: Item, claim: Claim, terms: Sequence[AgreedTerm], as_of: datetime) -> Shrink | None:
     """The shrinking that a claim needs by now, if any. A one-off that was billed stays billed."""
     if claim.price.kind == ONE_OFF:
         return None
@@ -96,6 +96,8 @@ def _shrink(claim: Claim, terms: Sequence[AgreedTerm], as_of: datetime) -> Shrin
         billed_on = AgreedTerm(term.start, term.end, claim.price, claim.quantity, claim.discount)
         if term.start <= agreed_until and (term.end is None or agreed_until < term.end) and _same(billed_on, term):
             agreed_until = claim.span.end if term.end is None else term.end
+    if item.anchors:  # billed ahead, before the spans were counted anew
+        agreed_until = min(agreed_until, next(item.cadence(claim.price).spans_from(claim.span.start)).end)
     if agreed_until >= claim.span.end or agreed_until > as_of:
         return None
     keeps = Period(claim.span.start, agreed_until) if agreed_until > claim.span.start else None
