@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 from sqlalchemy import CursorResult
 from sqlalchemy.orm import Session
 
-from stores.usage._arrays import arrays_of, pack, teach
+from stores.arrays import arrays_of, pack, teach
 
 T = TypeVar("T")
 FOREVER = datetime(9999, 12, 31, tzinfo=UTC)
