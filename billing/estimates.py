@@ -6,20 +6,25 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
+from uuid import UUID
 
 from billing.members import ZERO, Members, read_date, read_instant
 from billing.metered import plain
-from billing.metering.slots import Event, slots_of_events
+from billing.metering.aggregations.protocol import Aggregation
+from billing.metering.grids import outward
+from billing.metering.meters import read_aggregation
+from billing.metering.reported import usage_of_events
+from billing.metering.slots import Event, Part, SlotRequest
 from billing.periods import day_start, zone
 from billing.price import Price, read_price
 from billing.proration import METHODS, WHOLE, Share, share
-from billing.rating import AGGREGATIONS, AMOUNT_MOST, aggregation, line_amount, shown
+from billing.rating import AMOUNT_MOST, line_amount, shown
 from core.errors import FieldError, Invalid, Refused
 from core.period import Period
-from core.registry import plugins
 
 LINES_MOST = 1000
 EVENTS_MOST = 10_000
+NOBODY = UUID(int=0)
 _TICK = timedelta(microseconds=1)
 
 
@@ -79,9 +84,9 @@ def _rated(currency: str, line: EstimateLine, index: int) -> RatedLine:
 def read_lines(value: object, pointer: str, errors: list[FieldError]) -> tuple[EstimateLine, ...]:
     """Read the lines of an estimate; what is wrong is added to `errors`.
 
-    Codes beside those of prices: `lines_expected`, `quantity_negative`, `quantity_or_events`, `events_expected`,
-    `aggregation_unknown`, `time_zone_unknown`, `instant_malformed`, `date_or_instant_expected`, `span_empty`,
-    `used_outside_span`.
+    Codes beside those of prices and aggregations: `lines_expected`, `quantity_negative`, `quantity_or_events`,
+    `events_expected`, `scalar_expected`, `time_zone_unknown`, `instant_malformed`, `date_or_instant_expected`,
+    `span_empty`, `used_outside_span`.
     """
     if not isinstance(value, list) or not 0 < len(value) <= LINES_MOST:
         errors.append(FieldError(pointer, "lines_expected", f"This is a list of 1 to {LINES_MOST} lines."))
@@ -120,42 +125,74 @@ def _quantity(members: Members, price: Price | None) -> Decimal:
 
 
 def _events(members: Members, time_zone: str) -> Decimal:
-    """Aggregate the events of a line, those outside its span left out."""
+    """Aggregate the events of a line. Those outside its span do not count, but levels last from before it."""
     if members.raw("quantity") is not None:
         members.refuse("quantity", "quantity_or_events", "A line has a quantity or events, not both.")
     meter = members.child("meter")
-    name = meter.required("aggregation")
-    if name is not None and (not isinstance(name, str) or name not in plugins(AGGREGATIONS)):
-        known = ", ".join(plugins(AGGREGATIONS))
-        meter.refuse("aggregation", "aggregation_unknown", f"Known aggregations: {known}.")
-        name = None
+    aggregation = read_aggregation(meter)
     meter.close()
     value = members.raw("events")
     if not isinstance(value, list) or len(value) > EVENTS_MOST:
         members.refuse("events", "events_expected", f"This is a list of at most {EVENTS_MOST} events.")
         return ZERO
-    events = [_event(Members(e, f"{members.at('events')}/{i}", members.errors)) for i, e in enumerate(value)]
-    found = [event for event in events if event is not None]
-    span = _span(members, "span", time_zone) if members.has("span") else _around(found)
-    if name is None or span is None:
+    read = [_event(Members(e, f"{members.at('events')}/{i}", members.errors)) for i, e in enumerate(value)]
+    events = [event for event in read if event is not None]
+    span = _span(members, "span", time_zone) if members.has("span") else None
+    if aggregation is None or len(events) < len(value):
         return ZERO
-    return aggregation(name).reduce(slots_of_events(found, [span]))
+    return _aggregated(members, aggregation, events, span, time_zone)
+
+
+def _aggregated(
+    members: Members, aggregation: Aggregation, events: Sequence[Event], span: Period | None, time_zone: str
+) -> Decimal:
+    if span is None and not members.has("span"):
+        if Part.INTEGRAL in aggregation.parts:
+            members.refuse("span", "member_required", "A level over time needs the span that it is over.")
+        span = _around(events, aggregation, time_zone)
+    if span is None:
+        return ZERO
+    request = SlotRequest(
+        item_id=NOBODY,
+        subscription_id=NOBODY,
+        meter_id=NOBODY,
+        unit="",
+        edges=aggregation.grid(span, time_zone),
+        parts=aggregation.parts,
+        dimensions=aggregation.dimensions,
+        distinct=aggregation.distinct,
+        carried=aggregation.carried,
+    )
+    try:
+        return aggregation.reduce(usage_of_events(request, events).slots).quantity
+    except Refused as refused:
+        members.refuse("events", refused.code, refused.detail)
+        return ZERO
 
 
 def _event(members: Members) -> Event | None:
+    before = len(members.errors)
     at, quantity = members.instant("at"), members.decimal("quantity", sign="any")
-    event_id = members.text("id", default="")
+    event_id = members.text("id", default="", longest=255)
     properties = members.raw("properties")
-    if properties is not None and not isinstance(properties, Mapping):
-        members.refuse("properties", "object_expected", "This is an object.")
+    if properties is not None:
+        _check_properties(Members(properties, members.at("properties"), members.errors), properties)
     members.close()
-    return Event(at, quantity, event_id) if at is not None else None
+    return Event(at, quantity, event_id, properties) if at is not None and len(members.errors) == before else None
 
 
-def _around(events: Sequence[Event]) -> Period | None:
+def _check_properties(members: Members, properties: object) -> None:
+    for name, value in properties.items() if isinstance(properties, Mapping) else ():
+        if isinstance(value, (Mapping, list)):
+            members.refuse(name, "scalar_expected", "A property is a string, a number, true, false or null.")
+
+
+def _around(events: Sequence[Event], aggregation: Aggregation, time_zone: str) -> Period | None:
+    """The span of events that are given without one: whole slots, where the aggregation needs uniform ones."""
     if not events:
         return None
-    return Period(min(e.at for e in events), max(e.at for e in events) + _TICK)
+    span = Period(min(e.at for e in events), max(e.at for e in events) + _TICK)
+    return span if aggregation.minutes is None else outward(span, aggregation.minutes, time_zone)
 
 
 def _proration(members: Members, time_zone: str) -> Share:

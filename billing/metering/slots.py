@@ -5,17 +5,22 @@ The usage port (`stores/usage`) answers slots; an aggregation says which parts i
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
+from functools import lru_cache
+from itertools import pairwise
 from uuid import UUID
 
 from billing.metering.evidence import Evidence
 from billing.metering.quality import NONE, ZERO, Shares
 from core.decimals import EXACT
 from core.period import Period
+
+Cell = tuple[str | None, ...]
+"""The values of the dimensions asked for, in their order; None for an event without the property."""
 
 
 class Part(StrEnum):
@@ -28,6 +33,8 @@ class Part(StrEnum):
     FIRST = "first"
     LAST = "last"
     INTEGRAL = "integral"
+    DISTINCT = "distinct"
+    COVERAGE = "coverage"
 
 
 @dataclass(frozen=True)
@@ -40,8 +47,17 @@ class Slot:
         count: events in the slot (registers do not count).
         min, max: smallest and largest quantity of an event; None without events.
         first, last: quantity of the earliest and latest event (by `at`, then by id); None without events.
-        integral: level times seconds, for levels; None where nobody asked for it.
+        first_at: when the earliest event was; told with `integral`.
+        integral: each event's quantity times the seconds until the next one, or until the end of the slot; the level
+            before the first event is not in it. None without events, or where nobody asked for it.
+        level: quantity of the last event before the slot, however long before; None without one, or where nobody asked.
+        distinct: the values of the property asked for, or of the quantity, as text.
         quality: `sum` by quality; events are measured.
+        registers: how many registers count in the slot, told with `coverage`.
+        unknown: how many of them were not measured throughout the time for which they count: no readings, or an
+            estimate in their place. Also told with `coverage`.
+        cells: the same by the dimensions asked for, empty cells left out (one with a level is not empty). With
+            dimensions, `first`, `last`, `integral` and `level` are told of cells alone.
     """
 
     period: Period
@@ -51,8 +67,14 @@ class Slot:
     max: Decimal | None = None
     first: Decimal | None = None
     last: Decimal | None = None
+    first_at: datetime | None = None
     integral: Decimal | None = None
+    level: Decimal | None = None
+    distinct: frozenset[str] = frozenset()
     quality: Shares = NONE
+    registers: int = 0
+    unknown: int = 0
+    cells: Mapping[Cell, Slot] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -66,6 +88,11 @@ class SlotRequest:
         unit: the meter's unit; registers of another dimension do not count.
         edges: instants, rising, at least two. Slots lie between neighbours: `(start, end)` asks for one slot.
         parts: what the aggregation needs.
+        registers: whether registers count beside events.
+        dimensions: event properties to group by within each slot. Of a register, `direction` is told by its name.
+        distinct: the property whose values are wanted; None for the quantity itself. Only for `Part.DISTINCT`.
+        carried: whether each slot's `level` is wanted, for quantities that hold until the next event.
+        events: whether the events themselves are wanted, in order of time.
     """
 
     item_id: UUID
@@ -74,10 +101,19 @@ class SlotRequest:
     unit: str
     edges: tuple[datetime, ...]
     parts: frozenset[Part] = frozenset({Part.SUM})
+    registers: bool = True
+    dimensions: tuple[str, ...] = ()
+    distinct: str | None = None
+    carried: bool = False
+    events: bool = False
 
     def __post_init__(self) -> None:
-        if len(self.edges) < 2 or any(a >= b for a, b in zip(self.edges, self.edges[1:], strict=False)):
+        if len(self.edges) < 2 or any(a >= b for a, b in pairwise(self.edges)):
             raise ValueError("edges rise, and there are at least two")
+
+    def __hash__(self) -> int:
+        # Thousands of edges need not be looked at to tell requests apart.
+        return hash((self.item_id, self.meter_id, self.edges[0], self.edges[-1], len(self.edges)))
 
     @property
     def span(self) -> Period:
@@ -85,7 +121,23 @@ class SlotRequest:
 
     @property
     def periods(self) -> tuple[Period, ...]:
-        return tuple(Period(a, b) for a, b in zip(self.edges, self.edges[1:], strict=False))
+        return _periods(self.edges)
+
+
+@lru_cache(maxsize=32)
+def _periods(edges: tuple[datetime, ...]) -> tuple[Period, ...]:
+    """Many items of one span have the same edges."""
+    return tuple(Period(a, b) for a, b in pairwise(edges))
+
+
+@dataclass(frozen=True)
+class Event:
+    """A quantity reported directly, as aggregations see it. `properties` are JSON scalars."""
+
+    at: datetime
+    quantity: Decimal
+    id: str = ""
+    properties: Mapping[str, object] | None = None
 
 
 @dataclass(frozen=True)
@@ -96,45 +148,55 @@ class Usage:
         slots: in order of time, one per period, empty ones included.
         evidence: per point and for events; goes into a charge's inputs as it is (`as_json`).
         known_until: the latest arrival (`received_at`) that was taken into account; None without any.
+        events: those within the span, by time and then by id, where they were asked for. Their properties are the
+            dimensions asked for, as text.
     """
 
     slots: tuple[Slot, ...]
     evidence: Evidence
     known_until: datetime | None = None
+    events: tuple[Event, ...] = ()
 
     @property
     def quality(self) -> Shares:
         return sum((s.quality for s in self.slots), NONE)
 
 
-@dataclass(frozen=True)
-class Event:
-    """A quantity reported directly, as aggregations see it."""
+def grouped(slots: Sequence[Slot], own: int) -> dict[Cell, list[Slot]]:
+    """Slots by the dimensions that come after an aggregation's own: each group tells as many slots as there are.
 
-    at: datetime
-    quantity: Decimal
-    id: str = ""
-
-
-def slots_of_events(events: Iterable[Event], periods: Sequence[Period]) -> tuple[Slot, ...]:
-    """Sort events into slots, in memory: what the store does in SQL for stored ones (estimates have no store)."""
-    ordered = sorted(events, key=lambda e: (e.at, e.id))
-    return tuple(_slot(period, [e.quantity for e in ordered if e.at in period]) for period in periods)
+    Args:
+        own: how many dimensions, the first ones, stay within the slots of a group.
+    """
+    keys = dict.fromkeys(cell[own:] for slot in slots for cell in slot.cells)
+    return {key: [_of_group(slot, key, own) for slot in slots] for key in keys}
 
 
-def _slot(period: Period, quantities: Sequence[Decimal]) -> Slot:
-    if not quantities:
-        return Slot(period)
-    total = ZERO
-    for quantity in quantities:
-        total = EXACT.add(total, quantity)
+def _of_group(slot: Slot, key: Cell, own: int) -> Slot:
+    cells = {cell[:own]: each for cell, each in slot.cells.items() if cell[own:] == key}
+    return joined(slot.period, cells) if own else cells.get((), Slot(slot.period))
+
+
+def joined(period: Period, cells: Mapping[Cell, Slot]) -> Slot:
+    """A slot made of its cells."""
+    slots = cells.values()
     return Slot(
         period,
-        sum=total,
-        count=len(quantities),
-        min=min(quantities),
-        max=max(quantities),
-        first=quantities[0],
-        last=quantities[-1],
-        quality=Shares(measured=total),
+        sum=total(slot.sum for slot in slots),
+        count=sum(slot.count for slot in slots),
+        min=min((slot.min for slot in slots if slot.min is not None), default=None),
+        max=max((slot.max for slot in slots if slot.max is not None), default=None),
+        distinct=frozenset[str]().union(*(slot.distinct for slot in slots)),
+        quality=sum((slot.quality for slot in slots), NONE),
+        registers=sum(slot.registers for slot in slots),
+        unknown=sum(slot.unknown for slot in slots),
+        cells=cells,
     )
+
+
+def total(quantities: Iterable[Decimal]) -> Decimal:
+    """The exact sum."""
+    found = ZERO
+    for quantity in quantities:
+        found = EXACT.add(found, quantity)
+    return found

@@ -1,0 +1,52 @@
+"""Uniform slots: sample times of a percentile, windows of a demand. On the hour, on the wall of a zone."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from functools import lru_cache
+
+from billing.periods import day_start, local_date
+from core.period import Period
+
+DAY = timedelta(days=1)
+# Lengths that fill an hour evenly.
+MINUTES = (1, 2, 3, 4, 5, 6, 10, 12, 15, 20, 30, 60)
+
+
+@lru_cache(maxsize=64)
+def grid(span: Period, minutes: int, time_zone: str) -> tuple[datetime, ...]:
+    """The edges of uniform slots within a span, its ends included. Items that share a span share the tuple.
+
+    Slots count from each local midnight in elapsed time, so a day of 23 or 25 hours has as many more or fewer. The
+    first and the last slot are shorter where the span does not begin or end on the grid.
+    """
+    step = timedelta(minutes=minutes)
+    edges = [span.start]
+    day = local_date(span.start, time_zone)
+    start = day_start(day, time_zone)
+    while start < span.end:
+        day += DAY
+        following = day_start(day, time_zone)
+        skipped = max(0, (span.start - start) // step)
+        edge = start + skipped * step
+        end = min(following, span.end)
+        while edge < end:
+            if edge > span.start:
+                edges.append(edge)
+            edge += step
+        start = following
+    return (*edges, span.end)
+
+
+def outward(span: Period, minutes: int, time_zone: str) -> Period:
+    """The shortest span of whole slots around another."""
+    step = timedelta(minutes=minutes)
+    midnight, last = (day_start(local_date(i, time_zone), time_zone) for i in (span.start, span.end))
+    start = midnight + (span.start - midnight) // step * step
+    return Period(start, last - (last - span.end) // step * step)
+
+
+@lru_cache(maxsize=64)
+def merged(edges: tuple[datetime, ...], more: tuple[datetime, ...]) -> tuple[datetime, ...]:
+    """The edges of both, in order."""
+    return tuple(sorted({*edges, *more}))
