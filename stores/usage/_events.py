@@ -8,7 +8,7 @@ from uuid import UUID
 
 from sqlalchemy.orm import Session
 
-from stores.usage._sql import run
+from stores.statements import run
 from stores.usage.port import EventColumns
 
 # A month of the bulk table, made by its owner's function when the first row of it comes.

@@ -17,8 +17,8 @@ from billing.metering.quality import Quality
 from core.decimals import EXACT
 from core.ids import encode
 from core.period import Period, parse_instant
+from stores.statements import run
 from stores.usage._slots import Feed, Found
-from stores.usage._sql import run
 
 # The readings that bound a stretch: at or before its start, else the first within; at or after its end, else the last.
 OUTERMOST = """

@@ -16,8 +16,8 @@ from billing.metering.intervals import Epoch
 from billing.metering.late import Window
 from billing.metering.readings import Head, Rate, Reading, seconds
 from core.ids import new_id
+from stores.statements import run
 from stores.usage._events import make_months
-from stores.usage._sql import run
 from stores.usage.port import RegisterState, StoredReading
 
 # In the order of ids: two batches about the same registers wait for each other in one direction only.

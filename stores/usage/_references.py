@@ -15,8 +15,8 @@ from sqlalchemy.orm import Session
 
 from core.errors import Invalid
 from core.ids import PREFIXES, decode
+from stores.statements import run
 from stores.usage._events import months_of
-from stores.usage._sql import run
 
 EVENTS = """
 SELECT 's', s.id, NULL FROM subscription s

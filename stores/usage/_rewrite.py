@@ -16,7 +16,7 @@ from billing.metering.intervals import Interval
 from billing.metering.quality import NONE, Quality, Shares
 from billing.metering.readings import Head
 from billing.metering.steps import Step
-from stores.usage._sql import EVER, FOREVER, chunks, run, texts
+from stores.statements import EVER, FOREVER, chunks, run, texts
 from stores.usage.port import Rewrite
 
 GONE = """

@@ -25,7 +25,7 @@ from billing.metering.steps import Step
 from core.decimals import EXACT
 from core.period import Period
 from core.quantity import convertible, factor
-from stores.usage._sql import FOREVER, chunks, run
+from stores.statements import FOREVER, chunks, run
 
 FEEDS = """
 SELECT a.item_id, a.point_id, p.path, lower(a.span), upper(a.span), r.id, r.name, r.unit, r.reading_at

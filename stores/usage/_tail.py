@@ -20,8 +20,8 @@ from billing.metering.evidence import Estimate
 from billing.metering.quality import Shares
 from billing.metering.readings import Limits, Rate
 from billing.metering.tail import WEEK, History, Known, Tail, all_hours_known, hours_known, tail
+from stores.statements import run
 from stores.usage._slots import Found, Piece
-from stores.usage._sql import run
 
 HEADS = """
 SELECT r.id, r.unit, r.rate_quantity, r.rate_seconds, p.rating, f.start_at
