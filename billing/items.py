@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from functools import cached_property
@@ -11,6 +11,8 @@ from typing import Any
 from uuid import UUID
 
 from billing.anchors import Chain, chain
+from billing.metering.aggregations.protocol import Aggregation
+from billing.metering.meters import parse_aggregation
 from billing.periods import Cadence, Interval, cadence
 from billing.price import Price, parse_price
 from core.ids import encode
@@ -25,12 +27,18 @@ TIMINGS = (ADVANCE, ARREARS)
 
 @dataclass(frozen=True)
 class MeterTerms:
-    """What is counted for a usage price; `unit` is the quantity's unit."""
+    """What is counted for a usage price, in which unit; `parameters` are the aggregation's own members."""
 
     meter_id: UUID
     code: str
     unit: str
     aggregation: str
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+
+    @cached_property
+    def counted(self) -> Aggregation:
+        """The aggregation, parsed once."""
+        return parse_aggregation(self.aggregation, self.parameters, self.unit)
 
 
 @dataclass(frozen=True)

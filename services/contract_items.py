@@ -249,6 +249,7 @@ def _prices(ctx: Context, ids: Collection[UUID]) -> dict[UUID, Any]:
             Meter.code.label("meter_code"),
             Meter.unit.label("meter_unit"),
             Meter.aggregation,
+            Meter.parameters,
         )
         .outerjoin(
             PlanVersion, and_(PlanVersion.provider_id == Price.provider_id, PlanVersion.id == Price.plan_version_id)
@@ -297,8 +298,11 @@ def period_of(span: Range[Any]) -> Period:
     return Period(utc(span.lower), utc(span.upper))
 
 
+def _meter(row: Any) -> MeterTerms:
+    return MeterTerms(row.meter_id, row.meter_code, row.meter_unit, row.aggregation, row.parameters)
+
+
 def _price_terms(row: Any, currency: str) -> PriceTerms:
-    meter = MeterTerms(row.meter_id, row.meter_code, row.meter_unit, row.aggregation) if row.meter_id else None
     return PriceTerms(
         price_id=row.id,
         version_id=row.version_id,
@@ -310,7 +314,7 @@ def _price_terms(row: Any, currency: str) -> PriceTerms:
         proration=row.proration,
         currency=currency,
         spec=row.currencies[currency],
-        meter=meter,
+        meter=_meter(row) if row.meter_id else None,
         plan_id=row.plan_id,
         add_on=row.plan_kind == ADD_ON,
     )

@@ -179,7 +179,7 @@ def price_terms(ctx: Context, version: VersionView, currency: str) -> dict[str, 
 
 def _meters(ctx: Context, ids: Sequence[UUID]) -> dict[UUID, MeterTerms]:
     rows = ctx.session.scalars(select(Meter).where(Meter.provider_id == ctx.provider.id, among(Meter.id, ids)))
-    return {row.id: MeterTerms(row.id, row.code, row.unit, row.aggregation) for row in rows}
+    return {row.id: MeterTerms(row.id, row.code, row.unit, row.aggregation, row.parameters) for row in rows}
 
 
 def _nothing(request: SlotRequest) -> Usage:
