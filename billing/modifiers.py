@@ -7,14 +7,14 @@ commitment, minimum and maximum are for a full span and scale with the share of 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from decimal import ROUND_HALF_UP, Decimal
+from decimal import Decimal
 from typing import Any
 
 from billing.members import ZERO, Members
 from billing.metered import NOTHING, Metered, Needs, Piece
 from billing.pricing_model import DECIMAL_STRING, Model, Part, models, read_model
-from billing.proration import Share
-from core.decimals import EXACT, ROUNDING, format_decimal
+from billing.proration import Share, scaled_amount, scaled_quantity
+from core.decimals import EXACT, format_decimal
 
 ONE = Decimal(1)
 MODES = ("up", "nearest", "down")
@@ -26,9 +26,6 @@ NAMES = (
     "minimum_amount_price",
     "maximum_amount_price",
 )
-_QUANTITY_PLACES = Decimal("0.000000000001")
-# A share of an amount is cut here, far below where it could change how the line is rounded.
-_AMOUNT_PLACES = Decimal(1).scaleb(-40)
 
 
 @dataclass(frozen=True)
@@ -129,18 +126,6 @@ def after_model(modifiers: Modifiers, total: Decimal, share: Share) -> list[Part
 
 def _lift(name: str, bound: Decimal, exact: Decimal) -> Part:
     return Part(exact, more={name: format_decimal(bound)})
-
-
-def scaled_quantity(quantity: Decimal, share: Share) -> Decimal:
-    """The share of a quantity that is meant for a full span, to twelve places."""
-    if share.whole:
-        return quantity
-    return share.of(quantity).quantize(_QUANTITY_PLACES, rounding=ROUND_HALF_UP, context=ROUNDING)
-
-
-def scaled_amount(amount: Decimal, share: Share) -> Decimal:
-    """The share of an amount that is meant for a full span."""
-    return amount if share.whole else share.of(amount).quantize(_AMOUNT_PLACES, context=ROUNDING)
 
 
 def _step(name: str, quantity: Decimal, **values: Decimal) -> dict[str, str]:

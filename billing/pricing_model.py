@@ -63,7 +63,7 @@ class Model(Protocol):
         """What it must be told of the usage."""
 
     def rate(self, metered: Metered) -> list[Part]:
-        """Price usage, exactly; its total is zero or more.
+        """Price usage, exactly; its quantity is zero or more.
 
         Raises:
             Refused: this usage has no price here.
@@ -105,6 +105,16 @@ class BadExample:
 
 
 @dataclass(frozen=True)
+class BadUsage:
+    """Usage that a sound price has no amount for, with the code it is refused with."""
+
+    why: str
+    price: Mapping[str, Any]
+    metered: Metered
+    code: str
+
+
+@dataclass(frozen=True)
 class PricingModel:
     """A plugin of the family `billing.pricing`: one file, `PLUGIN` in it.
 
@@ -114,6 +124,9 @@ class PricingModel:
         members: JSON schema of the model's own members.
         required: those of them that are needed.
         parse: reads the members; `model` has been read and unknown members are refused by the caller.
+        examples: usage and what it costs.
+        refusals: prices that are not sound.
+        no_price: usage that is refused.
     """
 
     name: str
@@ -123,6 +136,7 @@ class PricingModel:
     parse: Callable[[Members], Model]
     examples: Sequence[Example]
     refusals: Sequence[BadExample]
+    no_price: Sequence[BadUsage] = ()
 
     def schema(self, more: Mapping[str, Any]) -> dict[str, Any]:
         """The JSON schema of a price of this model; `more` has the members that any price may carry."""

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date, timedelta
-from decimal import Decimal
+from decimal import ROUND_HALF_UP, Decimal
 
 from billing.periods import local_date
-from core.decimals import EXACT
+from core.decimals import EXACT, ROUNDING
 from core.money import divide_exactly_enough
 from core.period import Period
 
@@ -18,6 +18,9 @@ DAY, SECOND, DAY_30_360, NONE = "day", "second", "day_30_360", "none"
 METHODS = (DAY, SECOND, DAY_30_360, NONE)
 
 _MICROSECOND = timedelta(microseconds=1)
+_QUANTITY_PLACES = Decimal("0.000000000001")
+# A share of an amount is cut here, far below where it could change how the line is rounded.
+_AMOUNT_PLACES = Decimal(1).scaleb(-40)
 
 
 @dataclass(frozen=True)
@@ -71,3 +74,15 @@ def _days(start: date, end: date) -> int:
 
 def _days_30_360(start: date, end: date) -> int:
     return 360 * (end.year - start.year) + 30 * (end.month - start.month) + min(end.day, 30) - min(start.day, 30)
+
+
+def scaled_quantity(quantity: Decimal, share: Share) -> Decimal:
+    """The share of a quantity that is meant for a full span, to twelve places."""
+    if share.whole:
+        return quantity
+    return share.of(quantity).quantize(_QUANTITY_PLACES, rounding=ROUND_HALF_UP, context=ROUNDING)
+
+
+def scaled_amount(amount: Decimal, share: Share) -> Decimal:
+    """The share of an amount that is meant for a full span."""
+    return amount if share.whole else share.of(amount).quantize(_AMOUNT_PLACES, context=ROUNDING)

@@ -8,19 +8,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 from decimal import Decimal
 
-from billing.members import ZERO, Members
-from billing.metered import QUANTITY, Metered, Needs
+from billing.members import Members
+from billing.metered import QUANTITY, Metered, Needs, plain
 from billing.pricing_model import BadExample, Example, Part, PricingModel
-from billing.tiers import TIER_SCHEMA, TIERS_MOST, Tier, read_tiers
+from billing.proration import Share
+from billing.tiers import Tier, Tiers, read_tiers, tiers_schema
 from core.decimals import EXACT
 
 
 @dataclass(frozen=True)
 class Graduated:
-    """Tiers in rising order; the last one has no end."""
+    """Tiers with a price per unit."""
 
-    tiers: tuple[Tier, ...]
-    charge_flat_at_zero: bool
+    tiers: Tiers
     needs: Needs = QUANTITY
 
     def rate(self, metered: Metered) -> list[Part]:
@@ -28,27 +28,17 @@ class Graduated:
 
         A quantity of zero enters no tier, or the first one with `charge_flat_at_zero`.
         """
-        quantity = metered.total
-        if quantity.is_zero():
-            return [_part(self.tiers[0], ZERO)] if self.charge_flat_at_zero else []
-        parts, floor = [], ZERO
-        for tier in self.tiers:
-            ceiling = quantity if tier.up_to is None else min(quantity, tier.up_to)
-            parts.append(_part(tier, EXACT.subtract(ceiling, floor)))
-            if ceiling == quantity:
-                break
-            floor = ceiling
-        return parts
+        return [_part(tier, quantity) for tier, quantity in self.tiers.entered(metered)]
 
 
 def _part(tier: Tier, quantity: Decimal) -> Part:
-    exact = EXACT.add(EXACT.multiply(quantity, tier.unit_price), tier.flat_price)
-    return Part(exact, quantity, tier.unit_price, flat_price=tier.flat_price or None)
+    exact = EXACT.add(EXACT.multiply(quantity, tier.price), tier.flat_price)
+    return Part(exact, quantity, tier.price, flat_price=tier.flat_price or None)
 
 
 def parse(members: Members) -> Graduated:
-    """Read `tiers` and `charge_flat_at_zero`."""
-    return Graduated(read_tiers(members), members.boolean("charge_flat_at_zero", default=False))
+    """Read the tiers."""
+    return Graduated(read_tiers(members))
 
 
 def _tiers(*rows: tuple[str | None, str]) -> list[dict[str, str | None]]:
@@ -64,20 +54,7 @@ _ENTRY = {
 PLUGIN = PricingModel(
     name="graduated",
     summary="Each tier prices the part of the quantity that falls into it, and its flat price once when it is entered.",
-    members={
-        "tiers": {
-            "type": "array",
-            "description": "In rising order. `up_to` is the inclusive upper end of a tier, null in the last.",
-            "items": TIER_SCHEMA,
-            "minItems": 1,
-            "maxItems": TIERS_MOST,
-        },
-        "charge_flat_at_zero": {
-            "type": "boolean",
-            "default": False,
-            "description": "Whether a quantity of zero enters the first tier.",
-        },
-    },
+    members=tiers_schema("unit_price"),
     required=["tiers"],
     parse=parse,
     examples=[
@@ -125,6 +102,28 @@ PLUGIN = PricingModel(
             quantity="0",
             exact="5",
             parts=[{"quantity": "0", "unit_price": "0.3", "flat_price": "5", "exact": "5"}],
+        ),
+        Example(
+            why="in half of a span a tier still ends where it does",
+            price=_PLAIN,
+            quantity=None,
+            metered=plain(Decimal("15"), share=Share(1, 2)),
+            exact="12.5",
+            parts=[
+                {"quantity": "10", "unit_price": "1", "exact": "10"},
+                {"quantity": "5", "unit_price": "0.5", "exact": "2.5"},
+            ],
+        ),
+        Example(
+            why="in half of a span a tier ends at half, when the price says so",
+            price={**_PLAIN, "prorate_tiers": True},
+            quantity=None,
+            metered=plain(Decimal("15"), share=Share(1, 2)),
+            exact="10",
+            parts=[
+                {"quantity": "5", "unit_price": "1", "exact": "5"},
+                {"quantity": "10", "unit_price": "0.5", "exact": "5"},
+            ],
         ),
     ],
     refusals=[

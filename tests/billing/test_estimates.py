@@ -92,7 +92,7 @@ def test_events_are_aggregated_first_and_those_outside_the_span_left_out() -> No
     [
         ({"price": TIERED}, "/quantity", "quantity_or_events"),
         ({"quantity": "1"}, "/price", "member_required"),
-        ({"price": {"model": "volume", "tiers": []}, "quantity": "1"}, "/price/model", "pricing_model_unknown"),
+        ({"price": {"model": "tiered", "tiers": []}, "quantity": "1"}, "/price/model", "pricing_model_unknown"),
         ({"price": CENT, "quantity": "-1"}, "/quantity", "quantity_negative"),
         ({"price": CENT, "quantity": 1}, "/quantity", "decimal_string_expected"),
         ({"price": CENT, "quantity": "1E3"}, "/quantity", "decimal_malformed"),

@@ -13,11 +13,12 @@ from hypothesis import strategies as st
 import billing.pricing
 from billing.metered import plain
 from billing.price import parse_price, schema
-from billing.pricing_model import BadExample, Example, PricingModel, models
+from billing.pricing_model import BadExample, BadUsage, Example, PricingModel, models
 from core.decimals import EXACT, exact, format_decimal
 from core.errors import Invalid, Refused
 
 EXAMPLES = [pytest.param(e, id=f"{m.name}: {e.why}") for m in models().values() for e in m.examples]
+NO_PRICE = [pytest.param(e, id=f"{m.name}: {e.why}") for m in models().values() for e in m.no_price]
 REFUSALS = [pytest.param(e, id=f"{m.name}: {e.why}") for m in models().values() for e in m.refusals]
 
 
@@ -46,6 +47,13 @@ def test_a_bad_price_is_refused_at_the_member_that_is_wrong(example: BadExample)
     assert (first.code, first.pointer) == (example.code, f"/lines/3/price{example.pointer}")
 
 
+@pytest.mark.parametrize("example", NO_PRICE)
+def test_usage_without_a_price_is_refused_when_it_is_rated(example: BadUsage) -> None:
+    with pytest.raises(Refused) as refused:
+        parse_price(example.price).rate(example.metered)
+    assert refused.value.code == example.code
+
+
 @pytest.mark.parametrize("model", models().values(), ids=lambda m: m.name)
 def test_a_negative_quantity_is_refused_by_every_model(model: PricingModel) -> None:
     with pytest.raises(Refused) as refused:
@@ -53,7 +61,7 @@ def test_a_negative_quantity_is_refused_by_every_model(model: PricingModel) -> N
     assert refused.value.code == "quantity_negative"
 
 
-@pytest.mark.parametrize("name", ["volume", "stairstep", "indexed", "Flat", ""])
+@pytest.mark.parametrize("name", ["tiered", "stair_step", "Flat", ""])
 def test_a_model_that_is_not_known_names_those_that_are(name: str) -> None:
     with pytest.raises(Invalid) as refused:
         parse_price({"model": name, "tiers": []})
