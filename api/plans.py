@@ -18,7 +18,8 @@ from api.schemas.catalog import (
     PlanVersion,
     PlanVersionNew,
 )
-from services import plans
+from services import offers, plans
+from services.offers import Component, Rules, Version
 from services.plans import PlanView, VersionView
 
 blp = blueprint("plans", "Plans: named offers whose prices live in versions that never change.")
@@ -39,7 +40,70 @@ REFUSALS = {
     "tier_end_not_last": "Another tier than the last has no end.",
     "decimal_string_expected": "A number where a decimal string belongs.",
     "decimal_negative": "A price below zero.",
+    "components_expected": "A bundle without plans.",
+    "components_not_allowed": "Only a bundle has components.",
+    "component_not_allowed": "A bundle contains base plans.",
+    "component_repeated": "A plan is in a bundle once.",
+    "plan_unknown": "There is no such plan.",
+    "plan_not_offered": "No version of a component is offered yet.",
+    "charge_code_collision": "Two plans of a bundle share a charge code.",
+    "charge_code_unknown": "The component has no such charge.",
+    "quantity_not_allowed": "Usage has no ordered quantity.",
+    "quantity_negative": "A quantity below zero.",
 }
+RULE_REFUSALS = {
+    "add_on_only": "Only an add-on has base plans, bounds or a group.",
+    "base_plan_unknown": "There is no such plan.",
+    "base_plan_not_allowed": "An add-on goes with base plans and bundles.",
+    "quantity_range_empty": "The most is less than the least.",
+}
+ADD_ON_EXAMPLE = {
+    "code": "ip-block",
+    "name": "Further addresses",
+    "kind": "add_on",
+    "base_plans": ["colo-rack"],
+    "quantity": {"least": "1", "most": "8"},
+    "group": "addresses",
+    "version": {
+        "prices": [
+            {
+                "charge_code": "ip-block",
+                "product": "colocation",
+                "kind": "recurring",
+                "currencies": {"EUR": {"model": "per_unit", "unit_price": "15"}},
+            }
+        ]
+    },
+}
+BUNDLE_EXAMPLE = {
+    "code": "rack-and-traffic",
+    "name": "Rack and traffic",
+    "kind": "bundle",
+    "version": {
+        "prices": [
+            {
+                "charge_code": "bundle",
+                "product": "colocation",
+                "kind": "recurring",
+                "currencies": {"EUR": {"model": "flat", "amount_price": "599"}},
+            }
+        ],
+        "components": [{"plan": "colo-rack", "discount": "100"}, {"plan": "transit", "discount": "10"}],
+    },
+}
+
+
+def _rules(body: dict[str, Any]) -> Rules:
+    return Rules(body.pop("base_plans", None), body.pop("quantity", None), body.pop("group", None))
+
+
+def _version(body: dict[str, Any]) -> Version:
+    components = body.get("components")
+    return Version(
+        body.get("prices"),
+        body.get("effective_at"),
+        None if components is None else [Component(**component) for component in components],
+    )
 
 
 @blp.route("/v1/plans")
@@ -53,15 +117,20 @@ class Plans(MethodView):
 
     @require("catalog:write")
     @refuses(409, code_taken="Another plan has this code.")
-    @refuses(422, **REFUSALS)
+    @refuses(422, **REFUSALS, **RULE_REFUSALS)
     @blp.arguments(
-        PlanNew, example={"code": "colo-rack", "name": "Colocation rack", "version": {"prices": PRICES_EXAMPLE}}
+        PlanNew,
+        examples={
+            "base": {"value": {"code": "colo-rack", "name": "Colocation rack", "version": {"prices": PRICES_EXAMPLE}}},
+            "add_on": {"value": ADD_ON_EXAMPLE},
+            "bundle": {"value": BUNDLE_EXAMPLE},
+        },
     )
     @blp.response(201, Plan)
     def post(self, body: dict[str, Any]) -> PlanView:
         """Make a plan with its first version."""
-        version = body.pop("version")
-        return plans.create(context(), body, version["prices"], version.get("effective_at"))
+        version, rules = _version(body.pop("version")), _rules(body)
+        return offers.create(context(), body, rules, version)
 
 
 @blp.route("/v1/plans/<id(plan):plan_id>")
@@ -73,11 +142,13 @@ class OnePlan(MethodView):
         return plans.get(context(), plan_id)
 
     @require("catalog:write")
+    @refuses(422, **RULE_REFUSALS)
     @blp.arguments(PlanPatch, example={"name": "Colocation rack, 42 units"})
     @blp.response(200, Plan)
     def patch(self, body: dict[str, Any], plan_id: UUID) -> PlanView:
-        """Change a plan's name, external id or metadata; prices change by a further version."""
-        return plans.change(context(), plan_id, body)
+        """Change a plan's name, external id, metadata or rules; prices change by a further version."""
+        rules = _rules(body)
+        return offers.change(context(), plan_id, body, rules)
 
 
 @blp.route("/v1/plans/<id(plan):plan_id>/versions")
@@ -95,4 +166,4 @@ class PlanVersions(MethodView):
     @blp.response(201, PlanVersion)
     def post(self, body: dict[str, Any], plan_id: UUID) -> VersionView:
         """Offer a further version. Existing subscriptions stay on theirs."""
-        return plans.add_version(context(), plan_id, body["prices"], body.get("effective_at"))
+        return offers.add_version(context(), plan_id, _version(body))

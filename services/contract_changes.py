@@ -109,7 +109,7 @@ def agree(ctx: Context, subscription: Subscription, wanted: Wanted) -> Agreed:
     version = None
     if wanted.plan is not None:
         plan = by_reference(ctx, Plan, "plan", wanted.plan, pointer="/plan")
-        version = plans.version_at(ctx, plan.id, ctx.now)
+        version = plans.versions_at(ctx, [plan.id], ctx.now).get(plan.id)
         if version is None:
             raise Invalid("plan_not_offered", "No version of this plan is offered yet.", "/plan")
         if subscription.currency not in version.currencies:

@@ -6,22 +6,25 @@ from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import insert, or_, select
+from sqlalchemy import or_, select
 from sqlalchemy.dialects.postgresql import distinct_on
 
 from billing.periods import Interval
 from billing.plan_prices import PlanPrice, price_as_stored
+from core.decimals import format_decimal
 from core.errors import FieldError, Invalid
 from core.ids import decode, looks_like, new_id
 from models.catalog import Meter, Plan, PlanVersion, Price, Product
+from models.offers import AddOnBasePlan, BundleComponent
 from services import catalog
 from services.context import Context
 from services.lookups import by_id
 from services.paging import Slice, Window, in_order
-from services.sets import among
+from services.sets import add_rows, among
 
 
 @dataclass(frozen=True)
@@ -41,8 +44,17 @@ class PriceView:
 
 
 @dataclass(frozen=True)
+class ComponentView:
+    """A plan that a bundle contains: what of it, by charge code, and the per cent that its charges are reduced by."""
+
+    plan_id: UUID
+    quantities: Mapping[str, Decimal]
+    discount: Decimal
+
+
+@dataclass(frozen=True)
 class VersionView:
-    """A version with its prices, in the order in which they were given."""
+    """A version with its prices, in the order in which they were given; a bundle's with its components too."""
 
     id: UUID
     plan_id: UUID
@@ -50,46 +62,87 @@ class VersionView:
     effective_at: datetime
     created_at: datetime
     prices: Sequence[PriceView]
+    components: Sequence[ComponentView] = ()
 
     @property
     def currencies(self) -> frozenset[str]:
-        """All prices of a version cover the same ones."""
-        return frozenset(self.prices[0].currencies)
+        """All prices of a version cover the same ones; a bundle without prices covers none itself."""
+        return frozenset(self.prices[0].currencies) if self.prices else frozenset()
+
+
+@dataclass(frozen=True)
+class AddOnRules:
+    """Where an add-on may be added, and how often.
+
+    Args:
+        base_plans: the plans that it goes with; none named, all of them.
+        least, most: bounds of its quantities; None is no bound.
+        group: a subscription has at most one add-on of it.
+    """
+
+    base_plans: frozenset[UUID] = frozenset()
+    least: Decimal | None = None
+    most: Decimal | None = None
+    group: str | None = None
+
+    @property
+    def quantity(self) -> Mapping[str, Decimal | None]:
+        """The bounds, as the API shows them."""
+        return {"least": self.least, "most": self.most}
 
 
 @dataclass(frozen=True)
 class PlanView:
-    """A plan with its newest version."""
+    """A plan with its newest version; `rules` are an add-on's."""
 
     id: UUID
     code: str
     name: str
+    kind: str
     external_id: str | None
     created_at: datetime
     version: VersionView
+    rules: AddOnRules
     meta: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def base_plans(self) -> Sequence[UUID]:
+        """The plans that an add-on goes with, in a stable order."""
+        return sorted(self.rules.base_plans)
 
 
 def create(
-    ctx: Context, values: Mapping[str, Any], prices: Sequence[PlanPrice], effective_at: datetime | None
+    ctx: Context,
+    values: Mapping[str, Any],
+    prices: Sequence[PlanPrice],
+    effective_at: datetime | None,
+    components: Sequence[ComponentView] = (),
 ) -> PlanView:
     """Make a plan with its first version.
 
     Args:
-        values: `code`, `name`; optional `external_id`, `meta`.
+        values: `code`, `name`; optional `kind`, `external_id`, `meta`, and the columns of an add-on's rules.
         prices: as `billing.plan_prices` read them.
         effective_at: from when it is offered; by default now.
+        components: of a bundle; `services.offers` has seen that they fit.
 
     Raises:
         Invalid: `product_unknown` or `meter_unknown`, each at its price.
         Conflict: `code_taken`.
     """
     plan = catalog.add(ctx, Plan, values)
-    _store(ctx, plan.id, 1, prices, effective_at, "/version/prices")
+    version = _store(ctx, plan.id, 1, prices, effective_at, "/version/prices")
+    _add_components(ctx, version.id, components)
     return _view(ctx, plan)
 
 
-def add_version(ctx: Context, plan_id: UUID, prices: Sequence[PlanPrice], effective_at: datetime | None) -> VersionView:
+def add_version(
+    ctx: Context,
+    plan_id: UUID,
+    prices: Sequence[PlanPrice],
+    effective_at: datetime | None,
+    components: Sequence[ComponentView] = (),
+) -> VersionView:
     """Give a plan a further version. Existing subscriptions stay on theirs.
 
     Raises:
@@ -103,7 +156,24 @@ def add_version(ctx: Context, plan_id: UUID, prices: Sequence[PlanPrice], effect
         .limit(1)
     ).one()
     made = _store(ctx, plan_id, newest + 1, prices, effective_at, "/prices")
+    _add_components(ctx, made.id, components)
     return version_views(ctx, [made])[0]
+
+
+def _add_components(ctx: Context, version_id: UUID, components: Sequence[ComponentView]) -> None:
+    rows = [
+        {
+            "provider_id": ctx.provider.id,
+            "id": new_id(),
+            "plan_version_id": version_id,
+            "position": position,
+            "plan_id": component.plan_id,
+            "quantities": {code: format_decimal(quantity) for code, quantity in component.quantities.items()},
+            "discount": component.discount,
+        }
+        for position, component in enumerate(components)
+    ]
+    add_rows(ctx, BundleComponent, rows)
 
 
 def _store(
@@ -144,14 +214,14 @@ def _store(
         }
         for position, price in enumerate(prices)
     ]
-    ctx.session.execute(insert(Price), rows)
+    add_rows(ctx, Price, rows)
     return version
 
 
 def _resolved(ctx: Context, prices: Sequence[PlanPrice], pointer: str) -> tuple[dict[str, UUID], dict[str, UUID]]:
     """The products and meters that prices name; every one that does not exist is told at once."""
-    products = _ids(ctx, Product, "product", {p.product for p in prices})
-    meters = _ids(ctx, Meter, "meter", {p.meter for p in prices if p.meter})
+    products = ids(ctx, Product, "product", {p.product for p in prices})
+    meters = ids(ctx, Meter, "meter", {p.meter for p in prices if p.meter})
     errors: list[FieldError] = []
     for i, price in enumerate(prices):
         if price.product not in products:
@@ -165,7 +235,9 @@ def _resolved(ctx: Context, prices: Sequence[PlanPrice], pointer: str) -> tuple[
     return products, meters
 
 
-def _ids(ctx: Context, model: type[Product] | type[Meter], kind: str, names: Collection[str]) -> dict[str, UUID]:
+def ids(
+    ctx: Context, model: type[Product] | type[Meter] | type[Plan], kind: str, names: Collection[str]
+) -> dict[str, UUID]:
     """The ids of what is named by id, external id or code, in one query."""
     decoded = {name: decode(kind, name) for name in names if looks_like(kind, name)}
     others = [name for name in names if name not in decoded]
@@ -213,19 +285,19 @@ def version(ctx: Context, version_id: UUID) -> VersionView:
     return version_views(ctx, [by_id(ctx, PlanVersion, "plan_version", version_id)])[0]
 
 
-def version_at(ctx: Context, plan_id: UUID, at: datetime) -> VersionView | None:
-    """The newest version that is offered at an instant, or None before the first."""
+def versions_at(ctx: Context, plan_ids: Collection[UUID], at: datetime) -> dict[UUID, VersionView]:
+    """The newest version of each plan that is offered at an instant; a plan that is not offered yet is left out."""
     found = ctx.session.scalars(
         select(PlanVersion)
         .where(
             PlanVersion.provider_id == ctx.provider.id,
-            PlanVersion.plan_id == plan_id,
+            among(PlanVersion.plan_id, plan_ids),
             PlanVersion.effective_at <= at,
         )
-        .order_by(PlanVersion.number.desc())
-        .limit(1)
-    ).first()
-    return version_views(ctx, [found])[0] if found is not None else None
+        .ext(distinct_on(PlanVersion.plan_id))
+        .order_by(PlanVersion.plan_id, PlanVersion.number.desc())
+    ).all()
+    return {view.plan_id: view for view in version_views(ctx, found)}
 
 
 def _view(ctx: Context, plan: Plan) -> PlanView:
@@ -240,11 +312,28 @@ def _views(ctx: Context, plans: Sequence[Plan]) -> list[PlanView]:
         .order_by(PlanVersion.plan_id, PlanVersion.number.desc())
     ).all()
     versions = {view.plan_id: view for view in version_views(ctx, newest)}
-    return [PlanView(p.id, p.code, p.name, p.external_id, p.created_at, versions[p.id], p.meta or {}) for p in plans]
+    rules = add_on_rules(ctx, plans)
+    return [
+        PlanView(p.id, p.code, p.name, p.kind, p.external_id, p.created_at, versions[p.id], rules[p.id], p.meta or {})
+        for p in plans
+    ]
+
+
+def add_on_rules(ctx: Context, plans: Sequence[Plan]) -> dict[UUID, AddOnRules]:
+    """The rules of add-ons, by plan; of other plans they say nothing."""
+    rows = ctx.session.execute(
+        select(AddOnBasePlan.plan_id, AddOnBasePlan.base_plan_id).where(
+            AddOnBasePlan.provider_id == ctx.provider.id, among(AddOnBasePlan.plan_id, [p.id for p in plans])
+        )
+    ).all()
+    bases: defaultdict[UUID, set[UUID]] = defaultdict(set)
+    for row in rows:
+        bases[row.plan_id].add(row.base_plan_id)
+    return {p.id: AddOnRules(frozenset(bases[p.id]), p.quantity_least, p.quantity_most, p.one_of) for p in plans}
 
 
 def version_views(ctx: Context, versions: Sequence[PlanVersion]) -> list[VersionView]:
-    """Versions with their prices, in one query."""
+    """Versions with their prices and components, in two queries."""
     rows = ctx.session.scalars(
         select(Price)
         .where(Price.provider_id == ctx.provider.id, among(Price.plan_version_id, [v.id for v in versions]))
@@ -252,8 +341,26 @@ def version_views(ctx: Context, versions: Sequence[PlanVersion]) -> list[Version
     ).all()
     prices: defaultdict[UUID, list[PriceView]] = defaultdict(list)
     for row in rows:
+        assert row.plan_version_id is not None  # it was asked for by that
         prices[row.plan_version_id].append(_price_view(row))
-    return [VersionView(v.id, v.plan_id, v.number, v.effective_at, v.created_at, tuple(prices[v.id])) for v in versions]
+    parts = _components(ctx, [v.id for v in versions])
+    return [
+        VersionView(v.id, v.plan_id, v.number, v.effective_at, v.created_at, tuple(prices[v.id]), tuple(parts[v.id]))
+        for v in versions
+    ]
+
+
+def _components(ctx: Context, version_ids: Sequence[UUID]) -> defaultdict[UUID, list[ComponentView]]:
+    rows = ctx.session.scalars(
+        select(BundleComponent)
+        .where(BundleComponent.provider_id == ctx.provider.id, among(BundleComponent.plan_version_id, version_ids))
+        .order_by(BundleComponent.position)
+    )
+    found: defaultdict[UUID, list[ComponentView]] = defaultdict(list)
+    for row in rows:
+        quantities = {code: Decimal(quantity) for code, quantity in row.quantities.items()}
+        found[row.plan_version_id].append(ComponentView(row.plan_id, quantities, row.discount))
+    return found
 
 
 def _price_view(row: Price) -> PriceView:

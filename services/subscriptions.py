@@ -81,7 +81,7 @@ def check(ctx: Context, order: Order) -> CheckedOrder:
     """
     account = by_reference(ctx, Account, "account", order.account, pointer="/account", account=Account.id)
     plan = by_reference(ctx, Plan, "plan", order.plan, pointer="/plan")
-    version = plans.version_at(ctx, plan.id, ctx.now)
+    version = plans.versions_at(ctx, [plan.id], ctx.now).get(plan.id)
     if version is None:
         raise Invalid("plan_not_offered", "No version of this plan is offered yet.", "/plan")
     currency = order.currency or account.currency

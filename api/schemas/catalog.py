@@ -6,9 +6,13 @@ from typing import Any
 
 from api.schemas import ExternalIdQuery, Resource, Schema, fields
 from api.schemas.parsed import Parsed
+from api.schemas.quantities import QUANTITIES
+from billing.changes import read_quantities
 from billing.items import KINDS, TIMINGS
+from billing.offers import BASE_PLANS_MOST, COMPONENTS_MOST, read_own_prices
+from billing.offers import KINDS as PLAN_KINDS
 from billing.periods import COUNT_MOST, UNITS
-from billing.plan_prices import PRICES_MOST, read_prices
+from billing.plan_prices import PRICES_MOST
 from billing.price import schema as price_schema
 from billing.proration import METHODS
 from core.money import CURRENCIES
@@ -150,29 +154,77 @@ class Meter(Resource):
     aggregation = fields.String(required=True)
 
 
-class PlanVersionNew(Schema):
-    """A price list to offer from an instant on."""
+class ComponentNew(Schema):
+    """A plan that a bundle contains; an order takes its current version."""
 
-    effective_at = fields.Instant(description="From when it is offered; by default now.")
-    prices = Parsed(
-        read_prices,
-        {"type": "array", "minItems": 1, "maxItems": PRICES_MOST, "items": _plan_price(), "examples": [PRICES_EXAMPLE]},
-        required=True,
+    plan = fields.Reference("plan", required=True)
+    quantities = Parsed(read_quantities, QUANTITIES)
+    discount = fields.DecimalString(
+        minimum=0,
+        maximum=100,
+        description="Per cent off this plan's charges: 100 where the bundle's price covers them.",
     )
 
 
-class PlanNew(Schema):
+class PlanVersionNew(Schema):
+    """A price list to offer from an instant on. A bundle's has components, and may do without prices of its own."""
+
+    effective_at = fields.Instant(description="From when it is offered; by default now.")
+    prices = Parsed(
+        read_own_prices,
+        {
+            "type": "array",
+            "maxItems": PRICES_MOST,
+            "items": _plan_price(),
+            "description": "One or more; of a bundle none will do.",
+            "examples": [PRICES_EXAMPLE],
+        },
+    )
+    components = fields.List(
+        fields.Nested(ComponentNew),
+        validate=fields.Length(max=COMPONENTS_MOST),
+        metadata={"description": "The plans of a bundle, and only of one; each once."},
+    )
+
+
+class QuantityBounds(Schema):
+    """How many of an add-on a subscription may have."""
+
+    least = fields.DecimalString(minimum=0, allow_none=True)
+    most = fields.DecimalString(minimum=0, allow_none=True)
+
+
+class _AddOnRules(Schema):
+    """Where an add-on may be added."""
+
+    base_plans = fields.List(
+        fields.Reference("plan"),
+        validate=fields.Length(max=BASE_PLANS_MOST),
+        metadata={"description": "Of an add-on: the plans and bundles it goes with; by default all."},
+    )
+    quantity = fields.Nested(
+        QuantityBounds, metadata={"description": "Of an add-on: bounds of the quantities of its recurring charges."}
+    )
+    group = fields.Code(metadata={"description": "Of an add-on: a subscription has at most one of a group."})
+
+
+class PlanNew(_AddOnRules):
     """A plan to make, with its first version."""
 
     code = fields.Code(required=True, example="colo-rack")
     name = fields.Text(required=True, example="Colocation rack")
+    kind = fields.Enum(
+        PLAN_KINDS,
+        load_default="base",
+        description="An add-on is ordered on the subscription of another plan; a bundle sells several plans as one.",
+    )
     version = fields.Nested(PlanVersionNew, required=True)
     external_id = fields.ExternalId(allow_none=True)
     metadata = fields.Metadata()
 
 
-class PlanPatch(Schema):
-    """What to change; prices change by a further version."""
+class PlanPatch(_AddOnRules):
+    """What to change; prices change by a further version. An add-on's rules hold for orders and changes from now on."""
 
     name = fields.Text()
     external_id = fields.ExternalId(allow_none=True)
@@ -203,6 +255,14 @@ class PlanPrice(Schema):
     )
 
 
+class Component(Schema):
+    """A plan that a bundle contains."""
+
+    plan = fields.TypeID("plan", attribute="plan_id", required=True)
+    quantities = fields.Dict(keys=fields.String(), values=fields.DecimalString(), required=True)
+    discount = fields.DecimalString(required=True)
+
+
 class PlanVersion(Schema):
     """One immutable price list of a plan."""
 
@@ -212,6 +272,7 @@ class PlanVersion(Schema):
     effective_at = fields.Instant(required=True)
     created_at = fields.Instant(required=True)
     prices = fields.List(fields.Nested(PlanPrice), required=True)
+    components = fields.List(fields.Nested(Component), required=True, metadata={"description": "Of a bundle."})
 
 
 class Plan(Resource):
@@ -220,6 +281,10 @@ class Plan(Resource):
     id = fields.TypeID("plan", required=True)
     code = fields.String(required=True)
     name = fields.String(required=True)
+    kind = fields.Enum(PLAN_KINDS, required=True)
+    base_plans = fields.List(fields.TypeID("plan"), required=True)
+    quantity = fields.Nested(QuantityBounds, attribute="rules.quantity", required=True)
+    group = fields.String(attribute="rules.group", required=True, allow_none=True)
     version = fields.Nested(PlanVersion, required=True)
 
 

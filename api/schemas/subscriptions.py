@@ -9,20 +9,13 @@ import marshmallow as ma
 from api.schemas import ExternalIdQuery, ListQuery, Resource, Schema, fields
 from api.schemas.coded import Coded
 from api.schemas.parsed import Parsed
-from billing.changes import QUANTITIES_MOST, read_effective, read_quantities
+from api.schemas.quantities import QUANTITIES
+from billing.changes import read_effective, read_quantities
 from billing.items import KINDS
 from billing.periods import ANCHORS
-from billing.pricing_model import DECIMAL_STRING
 from billing.states.subscription import SUBSCRIPTION
 from services.provisioning import DONE, STATUSES
 
-QUANTITIES = {
-    "type": "object",
-    "description": "By charge code; what is not named is 1. Usage has none.",
-    "maxProperties": QUANTITIES_MOST,
-    "additionalProperties": DECIMAL_STRING,
-    "examples": [{"rack": "3"}],
-}
 EFFECTIVE = {
     "description": "At once, at the end of the current span (of several the one that ends last), or at an instant.",
     "oneOf": [
