@@ -12,6 +12,7 @@ from decimal import Decimal
 from typing import Any
 
 from billing.metering.quality import Quality, Shares
+from billing.metering.tail import Basis
 from core.decimals import EXACT
 from core.period import Period, parse_instant
 from portal.present import Reader
@@ -29,6 +30,11 @@ CAUSES = {
     "reset": "The meter's counter was set back",
     "reboot": "The meter restarted and its counter began anew",
     "negative_step": "The meter's counter went backwards",
+}
+BASES = {
+    Basis.SAME_HOURS: "the same hours of the four weeks before",
+    Basis.KNOWN_HOURS: "the mean of the weeks before",
+    Basis.LAST_RATE: "the last known load",
 }
 
 
@@ -77,6 +83,15 @@ class Exchange:
 
 
 @dataclass(frozen=True)
+class Missing:
+    """A stretch whose readings had not come, and what was put in their place."""
+
+    span: str
+    estimated: str
+    by: str
+
+
+@dataclass(frozen=True)
 class Place:
     """One metered place and what it contributed."""
 
@@ -87,6 +102,7 @@ class Place:
     first: Seen | None
     last: Seen | None
     exchanges: Sequence[Exchange]
+    missing: Missing | None
 
 
 @dataclass(frozen=True)
@@ -222,7 +238,15 @@ class Teller:
             first=self._seen(point["first"]),
             last=self._seen(point["last"]),
             exchanges=[self._exchange(found, unit) for found in point["breaks"]],
+            missing=self._missing(point.get("estimate"), unit),
         )
+
+    def _missing(self, estimate: Mapping[str, Any] | None, unit: str) -> Missing | None:
+        """None where no reading was missing (charges of before this was told say nothing of it)."""
+        if estimate is None:
+            return None
+        by = " and ".join(BASES[Basis(basis)] for basis in estimate["bases"])
+        return Missing(self.reader.span(_span(estimate["span"])), self._quantity(estimate["quantity"], unit), by)
 
     def _exchange(self, found: Mapping[str, Any], unit: str) -> Exchange:
         return Exchange(

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from api.schemas import ExternalIdQuery, Resource, Schema, fields
+from billing.metering.tail import Basis
 from billing.states import INVOICE
 
+BASES = tuple(basis.value for basis in Basis)
 KINDS = ("recurring", "one_off", "usage", "credit", "adjustment")
 
 
@@ -146,6 +148,20 @@ class ExplainedBreak(Schema):
     estimated = fields.DecimalString(required=True)
 
 
+class ExplainedEstimate(Schema):
+    """What stands in for readings that had not come."""
+
+    span = fields.Span(required=True, description="From the last reading, or the start of the span, to its end.")
+    quantity = fields.DecimalString(required=True)
+    bases = fields.List(
+        fields.Enum(BASES),
+        required=True,
+        max_items=len(BASES),
+        description="What hours were estimated by: the mean of the same hours of the four weeks before, the mean of all"
+        " known hours of those weeks, the last rate. Empty where nothing was known, and nothing is billed.",
+    )
+
+
 class ExplainedPoint(Schema):
     """One register of one point, while it counted for the line."""
 
@@ -159,6 +175,7 @@ class ExplainedPoint(Schema):
     first = fields.Nested(ExplainedReading, required=True, allow_none=True)
     last = fields.Nested(ExplainedReading, required=True, allow_none=True)
     breaks = fields.List(fields.Nested(ExplainedBreak), required=True, max_items=1_000_000)
+    estimate = fields.Nested(ExplainedEstimate, allow_none=True, description="null where no reading was missing.")
 
 
 class ExplainedUsage(Schema):

@@ -148,6 +148,25 @@ def test_a_credit_tells_what_it_gives_back(new_browser: NewBrowser, provider_id:
     assert "Given back −€174.19" in said
 
 
+def test_missing_readings_are_told_with_what_stands_in_for_them(
+    new_browser: NewBrowser, provider_id: UUID, open_unit: Open
+) -> None:
+    customer = a_power_customer(provider_id, datetime(2026, 1, 24, 23, tzinfo=UTC))
+    set_clock(provider_id, datetime(2026, 2, 2, tzinfo=UTC))
+    bill(provider_id)
+    with open_unit() as ctx:
+        row = ctx.session.execute(
+            select(InvoiceLine.invoice_id, InvoiceLine.id).where(InvoiceLine.kind == "usage")
+        ).one()
+    browser = new_browser(provider_id)
+    browser.enter(open_unit, provider_id, customer.account_id)
+    path = f"invoices/{encode('invoice', row.invoice_id)}/lines/{encode('invoice_line', row.id)}"
+    said = words(browser.get(path).text)
+    assert "Readings were missing. 25–31 Jan 2026 is estimated at" in said
+    assert "by the same hours of the four weeks before" in said
+    assert "settled on a later invoice when readings come" in said
+
+
 def test_the_pages_of_another_account_do_not_exist(
     new_browser: NewBrowser, customer: Customer, open_unit: Open
 ) -> None:
