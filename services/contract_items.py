@@ -21,6 +21,7 @@ from models.billing import BilledSpan, Charge
 from models.catalog import Meter, Plan, PlanVersion, Price, Product
 from models.places import Assignment, Point, Site
 from models.subscriptions import Subscription, SubscriptionItem, SubscriptionItemTerm
+from services import contract_calendars
 from services.context import Context
 from services.sets import among
 
@@ -67,12 +68,16 @@ def load(ctx: Context, payers: Collection[UUID]) -> Contracts:
     return _load(ctx, among(Account.payer_id, payers))
 
 
-def load_subscription(ctx: Context, subscription_id: UUID) -> Contracts:
-    """The items of one subscription."""
-    return _load(ctx, Subscription.id == subscription_id)
+def load_subscription(ctx: Context, subscription_id: UUID, *, as_agreed: bool = False) -> Contracts:
+    """The items of one subscription.
+
+    Args:
+        as_agreed: leave the terms as they are agreed, trials and pauses not taken out.
+    """
+    return _load(ctx, Subscription.id == subscription_id, as_agreed=as_agreed)
 
 
-def _load(ctx: Context, wanted: ColumnElement[bool]) -> Contracts:
+def _load(ctx: Context, wanted: ColumnElement[bool], *, as_agreed: bool = False) -> Contracts:
     rows = ctx.session.execute(_items(ctx).where(wanted)).all()
     terms = ctx.session.execute(_terms(ctx).where(wanted)).all()
     claims = ctx.session.execute(_claims(ctx).where(wanted)).all()
@@ -85,8 +90,12 @@ def _load(ctx: Context, wanted: ColumnElement[bool]) -> Contracts:
         for key, row in prices.items()
         for currency in currencies & row.currencies.keys()
     }
+    calendars = contract_calendars.load(ctx, wanted)
     items = tuple(
-        _item(row, terms_of[row.item_id], claims_of[row.item_id], terms_by_price, zones.get(row.item_id))
+        calendars[row.subscription_id].follow(
+            _item(row, terms_of[row.item_id], claims_of[row.item_id], terms_by_price, zones.get(row.item_id)),
+            as_agreed=as_agreed,
+        )
         for row in rows
     )
     owners = {row.item_id: Owner(row.subscription_id, row.account_id, row.payer_id, row.seller_id) for row in rows}
@@ -127,7 +136,7 @@ def _items(ctx: Context) -> Select[*tuple[Any, ...]]:
         SubscriptionItem.charge_code,
         SubscriptionItem.subscription_id,
         Subscription.anchor,
-        Subscription.start_at,
+        func.coalesce(Subscription.anchored_at, Subscription.start_at).label("anchored_at"),
         Subscription.time_zone,
         Subscription.currency,
         Subscription.account_id,
@@ -240,6 +249,7 @@ def _prices(ctx: Context, ids: Collection[UUID]) -> dict[UUID, Any]:
             Price.timing,
             Price.proration,
             Price.currencies,
+            Price.origin,
             Price.product_id,
             PlanVersion.id.label("version_id"),
             PlanVersion.number,
@@ -277,7 +287,7 @@ def _item(
         subscription_id=row.subscription_id,
         charge_code=row.charge_code,
         anchor=row.anchor,
-        anchored_at=utc(row.start_at),
+        anchored_at=utc(row.anchored_at),
         time_zone=row.time_zone,
         terms=tuple(
             AgreedTerm(t.start, t.end, prices[t.price_id, row.currency], t.quantity, t.discount) for t in timeline
@@ -317,4 +327,5 @@ def _price_terms(row: Any, currency: str) -> PriceTerms:
         meter=_meter(row) if row.meter_id else None,
         plan_id=row.plan_id,
         add_on=row.plan_kind == ADD_ON,
+        origin=row.origin,
     )
