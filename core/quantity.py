@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from decimal import ROUND_HALF_UP, Decimal
 
-from core.decimals import EXACT
+from core.decimals import EXACT, ROUNDING
 from core.errors import Invalid
 
 QUANTUM = Decimal("0.000001")
+PLACES = Decimal("0.000000000001")
 
 # unit -> (dimension, factor to the dimension's base unit)
 _UNITS: dict[str, tuple[str, Decimal]] = {
@@ -32,6 +33,13 @@ _UNITS: dict[str, tuple[str, Decimal]] = {
 def quantize_quantity(value: Decimal) -> Decimal:
     """Cut a measured quantity to a millionth, half away from zero: the one rounding of metering."""
     return value.quantize(QUANTUM, rounding=ROUND_HALF_UP, context=_QUANTIZE)
+
+
+def quotient(dividend: Decimal, divisor: Decimal) -> Decimal:
+    """A level, as it is made by a division: twelve places, half away from zero; what a stored quantity can hold."""
+    return (
+        ROUNDING.divide(dividend, divisor).quantize(PLACES, rounding=ROUND_HALF_UP, context=_QUANTIZE).normalize(EXACT)
+    )
 
 
 def dimension(unit: str) -> str | None:

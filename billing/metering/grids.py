@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from functools import lru_cache
 
+from billing.members import Members
+from billing.metering.slots import Slot
 from billing.periods import day_start, local_date
 from core.period import Period
 
 DAY = timedelta(days=1)
 # Lengths that fill an hour evenly.
 MINUTES = (1, 2, 3, 4, 5, 6, 10, 12, 15, 20, 30, 60)
+MINUTES_SCHEMA = {"type": "integer", "enum": list(MINUTES)}
 
 
 @lru_cache(maxsize=64)
@@ -50,3 +54,18 @@ def outward(span: Period, minutes: int, time_zone: str) -> Period:
 def merged(edges: tuple[datetime, ...], more: tuple[datetime, ...]) -> tuple[datetime, ...]:
     """The edges of both, in order."""
     return tuple(sorted({*edges, *more}))
+
+
+def read_minutes(members: Members, name: str, default: int) -> int:
+    """A length of slots, or `not_one_of`."""
+    minutes = members.whole(name, default, least=1, most=MINUTES[-1])
+    if minutes not in MINUTES:
+        members.refuse(name, "not_one_of", f"Use one of: {', '.join(map(str, MINUTES))}.")
+        return default
+    return minutes
+
+
+def whole_slots(slots: Sequence[Slot], minutes: int) -> list[Slot]:
+    """The slots that are not cut short: by the ends of the span, or by what else was cut there."""
+    length = timedelta(minutes=minutes)
+    return [slot for slot in slots if slot.period.end - slot.period.start == length]
