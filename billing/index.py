@@ -8,11 +8,11 @@ again (domain rule 8).
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from functools import cached_property, lru_cache
+from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 from core.decimals import EXACT, MAX_PLACES, ROUNDING
@@ -53,7 +53,6 @@ class IndexSeries:
         slot_minutes: 60 or 15.
         values: by the start of the slot (UTC), negative ones included. For an estimate they reach back to the last
             known month.
-        time_zone: whose hours of the day an estimate compares.
         known_until: when the latest of `values` was recorded; None without any.
     """
 
@@ -62,29 +61,28 @@ class IndexSeries:
     currency: str
     slot_minutes: int
     values: Mapping[datetime, Decimal] = field(default_factory=dict)
-    time_zone: str = "UTC"
     known_until: datetime | None = None
-
-    def in_zone(self, time_zone: str) -> IndexSeries:
-        """The same series, its hours of the day counted in another zone."""
-        return self if time_zone == self.time_zone else replace(self, time_zone=time_zone)
+    _means: dict[str, Mapping[_Hour, Decimal]] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def edges(self, span: Period) -> tuple[datetime, ...]:
         """The starts of its slots strictly within a span."""
         return slot_edges(span, self.slot_minutes)
 
-    def price_of(self, start: datetime) -> tuple[Decimal, bool]:
+    def price_of(self, start: datetime, time_zone: str) -> tuple[Decimal, bool]:
         """The value of the slot that starts at an instant, and whether it is an estimate.
+
+        Args:
+            time_zone: whose hours of the day an estimate compares.
 
         Raises:
             Refused: `index_unknown_slots`, when no month is known that an estimate could come from.
         """
         value = self.values.get(start)
-        return (value, False) if value is not None else (self._estimate(start), True)
+        return (value, False) if value is not None else (self._estimate(start, time_zone), True)
 
-    def price_at(self, instant: datetime) -> tuple[Decimal, bool]:
+    def price_at(self, instant: datetime, time_zone: str) -> tuple[Decimal, bool]:
         """The same of the slot that holds an instant."""
-        return self.price_of(slot_start(instant, self.slot_minutes))
+        return self.price_of(slot_start(instant, self.slot_minutes), time_zone)
 
     def missing(self, spans: Iterable[Period]) -> Iterator[datetime]:
         """The starts of slots that spans touch and no value is known for."""
@@ -93,37 +91,41 @@ class IndexSeries:
                 if start not in self.values:
                     yield start
 
-    def _estimate(self, start: datetime) -> Decimal:
+    def _estimate(self, start: datetime, time_zone: str) -> Decimal:
         """The mean of the same local hours of the last month that knows any, before the slot's own month if it can be.
 
         It is rounded to 12 places, half away from zero, as a value has them.
         """
-        month, hour = self._local(start)
+        if time_zone not in self._means:
+            self._means[time_zone] = _means(self.values, time_zone)
+        month, hour = _local(start, ZoneInfo(time_zone))
         for back in (*range(1, MONTHS_BACK + 1), 0):
-            known = self._by_hour.get((month - back, hour))
-            if known is not None:
-                total, count = known
-                return ROUNDING.divide(total, Decimal(count)).quantize(_PLACES, context=ROUNDING)
+            mean = self._means[time_zone].get((month - back, hour))
+            if mean is not None:
+                return mean
         raise Refused(
             "index_unknown_slots",
             f"The index {self.code} has no value at {rfc3339(start)}, and no earlier month to estimate it from.",
         )
 
-    @cached_property
-    def _by_hour(self) -> dict[_Hour, tuple[Decimal, int]]:
-        """Sum and number of the known values, by local month and hour of the day."""
-        sums: defaultdict[_Hour, tuple[Decimal, int]] = defaultdict(lambda: (Decimal(0), 0))
-        for start, value in self.values.items():
-            key = self._local(start)
-            total, count = sums[key]
-            sums[key] = (EXACT.add(total, value), count + 1)
-        return dict(sums)
 
-    def _local(self, start: datetime) -> _Hour:
-        """The month, counted through the years, and the hour of the day."""
-        local = start.astimezone(self._zone)
-        return local.year * 12 + local.month, local.hour
+def _means(values: Mapping[datetime, Decimal], time_zone: str) -> dict[_Hour, Decimal]:
+    """The means of the known values, by local month and hour of the day."""
+    zone = ZoneInfo(time_zone)
+    found: defaultdict[_Hour, list[Decimal]] = defaultdict(list)
+    for start, value in values.items():
+        found[_local(start, zone)].append(value)
+    return {key: _mean(some) for key, some in found.items()}
 
-    @cached_property
-    def _zone(self) -> ZoneInfo:
-        return ZoneInfo(self.time_zone)
+
+def _mean(values: Sequence[Decimal]) -> Decimal:
+    total = Decimal(0)
+    for value in values:
+        total = EXACT.add(total, value)
+    return ROUNDING.divide(total, Decimal(len(values))).quantize(_PLACES, context=ROUNDING)
+
+
+def _local(start: datetime, zone: ZoneInfo) -> _Hour:
+    """The month, counted through the years, and the hour of the day."""
+    local = start.astimezone(zone)
+    return local.year * 12 + local.month, local.hour

@@ -36,11 +36,14 @@ class Index(Protocol):
     def edges(self, span: Period) -> tuple[datetime, ...]:
         """The starts of its slots strictly within a span."""
 
-    def price_at(self, instant: datetime) -> tuple[Decimal, bool]:
+    def price_at(self, instant: datetime, time_zone: str) -> tuple[Decimal, bool]:
         """The value of the slot that holds an instant, and whether it is an estimate.
 
+        Args:
+            time_zone: whose hours of the day an estimate compares: `Metered.time_zone`.
+
         Raises:
-            Refused: `index_unknown`, when nothing is known that an estimate could come from.
+            Refused: `index_unknown_slots`, when nothing is known that an estimate could come from.
         """
 
 
