@@ -14,8 +14,10 @@ from uuid import UUID
 
 from billing import rating
 from billing.items import Claim, Item
+from billing.metered import Index
 from billing.metering.slots import SlotRequest, Usage
 from billing.proposal import ProposedCharge
+from billing.rating import NO_INDEXES
 from core.decimals import EXACT
 from core.errors import Refused
 
@@ -31,7 +33,12 @@ class Closed:
     request: SlotRequest
 
 
-def closed_spans(items: Iterable[Item], since: datetime, apart_from: Collection[UUID] = ()) -> tuple[Closed, ...]:
+def closed_spans(
+    items: Iterable[Item],
+    since: datetime,
+    apart_from: Collection[UUID] = (),
+    indexes: Mapping[str, Index] = NO_INDEXES,
+) -> tuple[Closed, ...]:
     """The billed spans of usage that may have changed.
 
     Args:
@@ -41,27 +48,43 @@ def closed_spans(items: Iterable[Item], since: datetime, apart_from: Collection[
     found = []
     for item in items:
         for claim in item.claims:
-            request = rating.slot_request(item, claim.price, claim.span)
-            if request is not None and claim.span.end > since and claim.claim_id not in apart_from:
+            if claim.span.end <= since or claim.claim_id in apart_from:
+                continue
+            request = _request(item, claim, indexes)
+            if request is not None:
                 found.append(Closed(item, claim, request))
     return tuple(found)
 
 
-def adjust(closed: Iterable[Closed], usage: Mapping[SlotRequest, Usage], as_of: datetime) -> tuple[ProposedCharge, ...]:
+def _request(item: Item, claim: Claim, indexes: Mapping[str, Index]) -> SlotRequest | None:
+    try:
+        return rating.slot_request(item, claim.price, claim.span, indexes)
+    except Refused:
+        return None  # it cannot be rated now, so it stays as it was billed
+
+
+def adjust(
+    closed: Iterable[Closed],
+    usage: Mapping[SlotRequest, Usage],
+    as_of: datetime,
+    indexes: Mapping[str, Index] = NO_INDEXES,
+) -> tuple[ProposedCharge, ...]:
     """A charge for each span that comes to something else now; what cannot be rated now is left for the next time.
 
     Args:
         usage: must answer each span's request.
         as_of: when the charges are due.
     """
-    found = (_adjustment(each, usage, as_of) for each in closed)
+    found = (_adjustment(each, usage, as_of, indexes) for each in closed)
     return tuple(charge for charge in found if charge is not None)
 
 
-def _adjustment(closed: Closed, usage: Mapping[SlotRequest, Usage], as_of: datetime) -> ProposedCharge | None:
+def _adjustment(
+    closed: Closed, usage: Mapping[SlotRequest, Usage], as_of: datetime, indexes: Mapping[str, Index]
+) -> ProposedCharge | None:
     item, claim = closed.item, closed.claim
     try:
-        rated = rating.rate_used_part(item, claim, claim.span, usage)
+        rated = rating.rate_used_part(item, claim, claim.span, usage, indexes)
     except Refused:
         return None
     if rated.amount.minor == 0:

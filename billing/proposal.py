@@ -22,7 +22,9 @@ from uuid import UUID
 
 from billing import rating
 from billing.items import Claim, Item
+from billing.metered import Index
 from billing.metering.slots import SlotRequest, Usage
+from billing.rating import NO_INDEXES
 from billing.walk import Bill, Shrink, steps
 from core.errors import Refused
 from core.period import Period
@@ -91,29 +93,39 @@ class Proposal:
     parked: tuple[Parked, ...] = ()
 
 
-def due_spans(items: Iterable[Item], as_of: datetime) -> tuple[SlotRequest, ...]:
+def due_spans(
+    items: Iterable[Item], as_of: datetime, indexes: Mapping[str, Index] = NO_INDEXES
+) -> tuple[SlotRequest, ...]:
     """The usage that `propose` needs for the same arguments, without repetition."""
-    requests = (_request(item, step) for item in items for step in steps(item, as_of))
+    requests = (_request(item, step, indexes) for item in items for step in steps(item, as_of))
     return tuple(dict.fromkeys(request for request in requests if request is not None))
 
 
-def _request(item: Item, step: Bill | Shrink) -> SlotRequest | None:
-    if isinstance(step, Bill):
-        return rating.slot_request(item, step.price, step.span)
-    if step.keeps is None:
+def _request(item: Item, step: Bill | Shrink, indexes: Mapping[str, Index]) -> SlotRequest | None:
+    price, span = (step.price, step.span) if isinstance(step, Bill) else (step.claim.price, step.keeps)
+    if span is None:
         return None
-    return rating.slot_request(item, step.claim.price, step.keeps)
+    try:
+        return rating.slot_request(item, price, span, indexes)
+    except Refused:
+        return None  # `propose` parks the span with the reason
 
 
-def propose(items: Iterable[Item], usage: Mapping[SlotRequest, Usage], as_of: datetime) -> Proposal:
+def propose(
+    items: Iterable[Item],
+    usage: Mapping[SlotRequest, Usage],
+    as_of: datetime,
+    indexes: Mapping[str, Index] = NO_INDEXES,
+) -> Proposal:
     """What is to be billed and given back, up to and including an instant.
 
     Args:
         items: with their timelines and the claims they hold.
         usage: the answer to each request of `due_spans`.
         as_of: everything due at this instant or earlier is proposed.
+        indexes: by code, for prices that follow one.
     """
-    draft = _Draft(usage)
+    draft = _Draft(usage, indexes)
     for item in items:
         draft.take_all(item, steps(item, as_of))
     return Proposal(tuple(draft.shrunk), tuple(draft.charges), tuple(draft.parked))
@@ -122,6 +134,7 @@ def propose(items: Iterable[Item], usage: Mapping[SlotRequest, Usage], as_of: da
 @dataclass
 class _Draft:
     usage: Mapping[SlotRequest, Usage]
+    indexes: Mapping[str, Index]
     shrunk: list[ShrunkClaim] = field(default_factory=list)
     charges: list[ProposedCharge] = field(default_factory=list)
     parked: list[Parked] = field(default_factory=list)
@@ -148,7 +161,7 @@ class _Draft:
             self._give_back(item, step)
 
     def _bill(self, item: Item, step: Bill) -> ProposedCharge:
-        rated = rating.rate_span(item, step.price, step.quantity, step.span, self.usage)
+        rated = rating.rate_span(item, step.price, step.quantity, step.span, self.usage, step.discount, self.indexes)
         return ProposedCharge(
             item_id=item.item_id,
             subscription_id=item.subscription_id,
@@ -174,7 +187,7 @@ class _Draft:
 
     def _credit(self, item: Item, claim: Claim, step: Shrink) -> ProposedCharge | None:
         """What was billed, less the used part rated anew; None when there is nothing to give back."""
-        given = rating.rate_used_part(item, claim, step.keeps, self.usage)
+        given = rating.rate_used_part(item, claim, step.keeps, self.usage, self.indexes)
         if given.amount.minor == 0:
             return None
         return ProposedCharge(

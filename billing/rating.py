@@ -4,23 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from billing.items import RECURRING, USAGE, Claim, Item, PriceTerms
-from billing.metered import Metered, plain
-from billing.metering.aggregations.protocol import Aggregation
+from billing.counting import Counted, Counting
+from billing.items import RECURRING, USAGE, Claim, Item, MeterTerms, PriceTerms
+from billing.metered import Index, Metered, plain
 from billing.metering.slots import SlotRequest, Usage
 from billing.proration import WHOLE, Share, share
-from core.decimals import ROUNDING, format_decimal
+from core.decimals import EXACT, ROUNDING, format_decimal
 from core.errors import Refused
 from core.ids import encode
 from core.money import Money, round_line
 from core.period import Period, rfc3339
-from core.registry import plugins
 
-AGGREGATIONS = "billing.metering.aggregations"
+NO_INDEXES: Mapping[str, Index] = {}
 AMOUNT_MOST = 2**63 - 1
+ZERO, HUNDRED = Decimal(0), Decimal(100)
 _SHOWN = Decimal("0.000000000001")
 
 
@@ -35,93 +36,185 @@ class Rated:
     inputs: Mapping[str, Any]
 
 
-def aggregation(name: str) -> Aggregation:
-    """The aggregation of a name that the catalogue has checked."""
-    found: Aggregation = plugins(AGGREGATIONS)[name]
-    return found
+def counting(item: Item, price: PriceTerms, indexes: Mapping[str, Index] = NO_INDEXES) -> Counting:
+    """How a usage price counts on an item."""
+    assert price.meter is not None  # the catalogue refuses a usage price without a meter
+    return Counting(price.price.needs, price.meter.counted, item.usage_zone or item.time_zone, indexes)
 
 
-def slot_request(item: Item, price: PriceTerms, span: Period) -> SlotRequest | None:
-    """The usage that rating a span needs, or None for a price that counts nothing."""
+def slot_request(
+    item: Item,
+    price: PriceTerms,
+    span: Period,
+    indexes: Mapping[str, Index] = NO_INDEXES,
+    until: datetime | None = None,
+) -> SlotRequest | None:
+    """The usage that rating a span needs, or None for a price that counts nothing.
+
+    Args:
+        until: ask only for usage before an instant in the span: the amount so far.
+
+    Raises:
+        Refused: `index_unknown`.
+    """
     if price.kind != USAGE or price.meter is None:
         return None
+    counted = counting(item, price, indexes)
     return SlotRequest(
         item_id=item.item_id,
         subscription_id=item.subscription_id,
         meter_id=price.meter.meter_id,
         unit=price.meter.unit,
-        edges=(span.start, span.end),
-        parts=aggregation(price.meter.aggregation).parts,
+        edges=counted.edges(span if until is None else Period(span.start, until)),
+        parts=counted.aggregation.parts,
+        registers=counted.aggregation.registers,
+        dimensions=counted.dimensions,
+        distinct=counted.aggregation.distinct,
+        carried=counted.aggregation.carried,
+        events=counted.needs.events,
+    )
+
+
+def shown_request(item: Item, price: PriceTerms, edges: tuple[datetime, ...]) -> SlotRequest:
+    """The usage between neighbouring instants, for `Counting.stretches`; `price` is a usage price."""
+    assert price.meter is not None  # the catalogue refuses a usage price without a meter
+    counted = counting(item, price)
+    aggregation = counted.aggregation
+    return SlotRequest(
+        item_id=item.item_id,
+        subscription_id=item.subscription_id,
+        meter_id=price.meter.meter_id,
+        unit=price.meter.unit,
+        edges=counted.shown_edges(edges),
+        parts=aggregation.parts,
+        registers=aggregation.registers,
+        dimensions=aggregation.dimensions,
+        distinct=aggregation.distinct,
+        carried=aggregation.carried,
     )
 
 
 def rate_span(
-    item: Item, price: PriceTerms, quantity: Decimal, span: Period, usage: Mapping[SlotRequest, Usage]
+    item: Item,
+    price: PriceTerms,
+    quantity: Decimal,
+    span: Period,
+    usage: Mapping[SlotRequest, Usage],
+    discount: Decimal = ZERO,
+    indexes: Mapping[str, Index] = NO_INDEXES,
 ) -> Rated:
     """Rate one span, or a part of one.
 
     Args:
         quantity: agreed; a usage price takes the metered one instead.
-        usage: must answer `slot_request(item, price, span)`.
+        usage: must answer `slot_request(item, price, span, indexes)`.
+        discount: per cent taken off the amount.
+        indexes: by code, for prices that follow one.
 
     Raises:
         Refused: the price has no amount for the quantity, such as a negative sum of usage.
     """
-    request = slot_request(item, price, span)
+    request = slot_request(item, price, span, indexes)
     if request is not None:
-        return rate_usage(price, span, usage[request])
+        return rate_usage(item, price, span, usage[request], discount, indexes)
     if price.kind == RECURRING:
         full = item.cadence(price).span_at(span.start)
-        return _rated(price, plain(quantity), span, full, share(price.proration, full, span, item.time_zone))
-    return _rated(price, plain(quantity), span, span, WHOLE)
+        part = share(price.proration, full, span, item.time_zone)
+        return _rated(price, plain(quantity), _Stretch(span, full, part), part, discount)
+    return _rated(price, plain(quantity), _Stretch(span, span, WHOLE), WHOLE, discount)
 
 
-def rate_usage(price: PriceTerms, span: Period, used: Usage) -> Rated:
-    """Rate metered usage of a span. Also what "how it would look today" is computed by."""
+def rate_usage(
+    item: Item,
+    price: PriceTerms,
+    span: Period,
+    used: Usage,
+    discount: Decimal = ZERO,
+    indexes: Mapping[str, Index] = NO_INDEXES,
+) -> Rated:
+    """Rate the metered usage of a span: also for "how it would look today" and for the amount so far.
+
+    Part of a full span: what is additive is what it is, and included quantity, commitment, minimum and maximum scale
+    with the part; a level is paid for the part of the span, as a recurring price is.
+    """
     assert price.meter is not None  # the catalogue refuses a usage price without a meter
-    quantity = aggregation(price.meter.aggregation).reduce(used.slots)
-    origin = {
-        "meter": {
-            "id": encode("meter", price.meter.meter_id),
-            "code": price.meter.code,
-            "aggregation": price.meter.aggregation,
-        },
-        "quality": used.quality.as_json(),
-        "known_until": rfc3339(used.known_until) if used.known_until else None,
-        "evidence": used.evidence.as_json(),
+    full = item.cadence(price).span_at(span.start)
+    part = share(price.proration, full, span, item.time_zone)
+    level = price.meter.counted.level
+    counted = counting(item, price, indexes).metered(used, span, WHOLE if level else part)
+    stretch = _Stretch(span, full, part, price.meter.counted.unit or price.meter.unit)
+    origin = _origin(price.meter, counted, used)
+    return _rated(price, counted.metered, stretch, part if level else WHOLE, discount, origin)
+
+
+def _origin(meter: MeterTerms, counted: Counted, used: Usage) -> dict[str, Any]:
+    """Where a metered quantity comes from, as JSON values."""
+    return {
+        "usage": {
+            "meter": {
+                "id": encode("meter", meter.meter_id),
+                "code": meter.code,
+                "aggregation": meter.aggregation,
+                **meter.parameters,
+            },
+            "quality": used.quality.as_json(),
+            "flags": list(counted.flags),
+            "notes": dict(counted.notes),
+            "known_until": rfc3339(used.known_until) if used.known_until else None,
+            "evidence": used.evidence.as_json(),
+        }
     }
-    return _rated(price, plain(quantity), span, span, WHOLE, price.meter.unit, {"usage": origin})
+
+
+@dataclass(frozen=True)
+class _Stretch:
+    """What is rated: a span, the full span it is a part of, how much of it, and the unit of the quantity."""
+
+    span: Period
+    full: Period
+    part: Share
+    unit: str | None = None
 
 
 def _rated(
     price: PriceTerms,
     metered: Metered,
-    span: Period,
-    full: Period,
-    part: Share,
-    unit: str | None = None,
+    stretch: _Stretch,
+    paid: Share,
+    discount: Decimal,
     more: Mapping[str, Any] | None = None,
 ) -> Rated:
+    """Rate, take off the discount, take the part of the span that is paid, and round once."""
     rating = price.price.rate(metered)
-    exact = part.of(rating.total)
-    quantity = metered.total
+    exact = paid.of(EXACT.multiply(rating.total, EXACT.divide(EXACT.subtract(HUNDRED, discount), HUNDRED)))
     inputs = {
         "price": price.as_json,
-        "quantity": format_decimal(quantity),
-        "unit": unit,
+        "quantity": format_decimal(metered.total),
+        "unit": stretch.unit,
         "steps": list(rating.steps),
         "parts": [p.as_json() for p in rating.parts],
         "rated": format_decimal(rating.total),
-        "span": span_json(span),
-        "full_span": span_json(full),
-        "share": {"method": price.proration, "numerator": part.numerator, "denominator": part.denominator},
+        "discount": format_decimal(discount),
+        "span": span_json(stretch.span),
+        "full_span": span_json(stretch.full),
+        "share": {
+            "method": price.proration,
+            "numerator": stretch.part.numerator,
+            "denominator": stretch.part.denominator,
+        },
         "exact": shown(exact),
         **(more or {}),
     }
-    return Rated(quantity, unit, exact, line_amount(exact, price.currency), inputs)
+    return Rated(metered.total, stretch.unit, exact, line_amount(exact, price.currency), inputs)
 
 
-def rate_used_part(item: Item, claim: Claim, keeps: Period | None, usage: Mapping[SlotRequest, Usage]) -> Rated:
+def rate_used_part(
+    item: Item,
+    claim: Claim,
+    keeps: Period | None,
+    usage: Mapping[SlotRequest, Usage],
+    indexes: Mapping[str, Index] = NO_INDEXES,
+) -> Rated:
     """What a claim gives back when it keeps only a part: the part rated anew, less all that was billed on the claim.
 
     The amount is negative; it is a difference of rounded amounts, so that what stays billed is the used part to the
@@ -131,7 +224,7 @@ def rate_used_part(item: Item, claim: Claim, keeps: Period | None, usage: Mappin
     inputs: dict[str, Any] = {"price": claim.price.as_json, "used": None}
     unit = claim.price.meter.unit if claim.price.meter else None
     if keeps is not None:
-        rated = rate_span(item, claim.price, claim.quantity, keeps, usage)
+        rated = rate_span(item, claim.price, claim.quantity, keeps, usage, claim.discount, indexes)
         used = rated.amount
         inputs["used"] = rated.inputs
     back = used - Money(claim.net_amount, claim.price.currency)

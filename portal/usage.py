@@ -7,10 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import Decimal
-from typing import Any
 
+from billing.counting import Stretch
 from billing.metering.quality import Quality
-from billing.metering.slots import Usage
 from billing.periods import add_months, day_start, local_date
 from core.period import Period
 from portal.explaining import QUALITIES, Share, Teller
@@ -84,20 +83,20 @@ class Chart:
     empty: bool
 
 
-def chart(usage: Usage, span: Range, unit: str, reader: Reader, now: datetime, links: Sequence[str]) -> Chart:
+def chart(
+    whole: Stretch, used: Sequence[Stretch], span: Range, unit: str, reader: Reader, now: datetime, links: Sequence[str]
+) -> Chart:
     """Bars of a usage.
 
     Args:
-        usage: a slot for each pair of neighbouring edges of `span`.
+        whole, used: over all of it, and between each pair of neighbouring edges of `span`.
         links: where each bar leads, or nothing.
     """
     teller = Teller(reader)
-    bars = [_bar(slot, span, unit, reader, now) for slot in usage.slots]
-    series = {
-        quality.value: [float(getattr(slot.quality, quality.value)) for slot in usage.slots] for quality in QUALITIES
-    }
+    bars = [_bar(slot, span, unit, reader, now) for slot in used]
+    series = {quality.value: [float(getattr(slot.quality, quality.value)) for slot in used] for quality in QUALITIES}
     data = {
-        "labels": [_label(slot.period.start, span, reader) for slot in usage.slots],
+        "labels": [_label(slot.period.start, span, reader) for slot in used],
         "series": series,  # drawn only: what is written is in `tips`
         "tips": [{"when": bar.when, "quantity": bar.quantity, "note": bar.note} for bar in bars],
         "links": list(links),
@@ -105,14 +104,14 @@ def chart(usage: Usage, span: Range, unit: str, reader: Reader, now: datetime, l
     }
     return Chart(
         data=json.dumps(data, ensure_ascii=False),
-        total=reader.quantity(usage.quality.total, unit),
-        shares=teller.shares(usage.quality, unit),
+        total=reader.quantity(whole.quality.total, unit),
+        shares=teller.shares(whole.quality, unit),
         bars=bars,
-        empty=not any(slot.quality.total for slot in usage.slots),
+        empty=not any(slot.quality.total for slot in used),
     )
 
 
-def _bar(slot: Any, span: Range, unit: str, reader: Reader, now: datetime) -> Bar:
+def _bar(slot: Stretch, span: Range, unit: str, reader: Reader, now: datetime) -> Bar:
     shares = slot.quality
     unsure = [
         f"{reader.share(getattr(shares, quality.value), shares.total)} {word.lower()}"

@@ -9,17 +9,23 @@ from uuid import UUID
 from sqlalchemy import select
 
 from billing.metering.aggregations.protocol import Aggregation
-from billing.rating import AGGREGATIONS
+from billing.metering.meters import AGGREGATIONS
 from core.errors import Conflict, Invalid
 from core.ids import new_id
 from core.registry import plugins
 from models.catalog import Meter, Plan, Product
+from models.indexes import PriceIndex
 from services.context import Context
 from services.lookups import by_id
 from services.paging import Slice, Window, newest_first
 
-Named = TypeVar("Named", Product, Meter, Plan)
-KINDS: Mapping[type[Any], str] = {Product: "product", Meter: "meter", Plan: "plan"}
+Named = TypeVar("Named", Product, Meter, Plan, PriceIndex)
+KINDS: Mapping[type[Any], str] = {
+    Product: "product",
+    Meter: "meter",
+    Plan: "plan",
+    PriceIndex: "price index",
+}
 
 
 def aggregations() -> dict[str, Aggregation]:

@@ -13,7 +13,10 @@ from uuid import UUID
 from sqlalchemy import and_, select
 
 from billing import rating
+from billing.counting import Stretch
 from billing.items import USAGE, AgreedTerm, Item, MeterTerms, PriceTerms
+from billing.metering.aggregations.protocol import Aggregation
+from billing.metering.quality import Shares
 from billing.metering.slots import SlotRequest, Usage
 from billing.periods import Interval
 from billing.terms import Term, TermRow, fold
@@ -49,10 +52,16 @@ class Metered:
         return self.item.terms[-1].price
 
     @property
-    def unit(self) -> str:
-        """The unit it is counted in."""
+    def counted(self) -> Aggregation:
+        """How it is counted."""
         assert self.price.meter is not None  # usage prices have one, the database says
-        return self.price.meter.unit
+        return self.price.meter.counted
+
+    @property
+    def unit(self) -> str:
+        """The unit of its quantity."""
+        assert self.price.meter is not None  # usage prices have one, the database says
+        return self.counted.unit or self.price.meter.unit
 
 
 @dataclass(frozen=True)
@@ -82,50 +91,48 @@ def so_far(ctx: Context, charges: Sequence[Metered]) -> Sequence[SoFar]:
     """What each charge's running span comes to until now, in a fixed number of queries."""
     spans = [charge.item.cadence(charge.price).span_at(ctx.now) for charge in charges]
     parts = [_parts(ctx, charge, span) for charge, span in zip(charges, spans, strict=True)]
-    wanted = [request for each in parts for _, request in each]
+    wanted = [request for each in parts for _, _, request in each]
     used = slots_many(ctx.session, ctx.provider.id, wanted, now=ctx.now, evidence=False) if wanted else {}
     return [
-        _so_far(charge, span, [(price, used[request]) for price, request in each])
+        _so_far(charge, span, [(term, stretch, used[request]) for term, stretch, request in each])
         for charge, span, each in zip(charges, spans, parts, strict=True)
     ]
 
 
-def slots(ctx: Context, charge: Metered, edges: Sequence[datetime]) -> Usage:
-    """A charge's usage between neighbouring instants. `edges` rise, two at least."""
-    request = _request(charge, charge.price, tuple(edges))
-    return slots_many(ctx.session, ctx.provider.id, [request], now=ctx.now, evidence=False)[request]
+def stretches(ctx: Context, charge: Metered, edges: Sequence[datetime]) -> tuple[Stretch, Sequence[Stretch]]:
+    """A charge's usage over all of some instants, and between neighbouring ones. `edges` rise, two at least."""
+    request = rating.shown_request(charge.item, charge.price, tuple(edges))
+    used = slots_many(ctx.session, ctx.provider.id, [request], now=ctx.now, evidence=False)[request]
+    counting = rating.counting(charge.item, charge.price)
+    (whole,), found = counting.stretches(used, (edges[0], edges[-1])), counting.stretches(used, edges)
+    if charge.counted.additive:
+        return whole, found
+    # A level is no sum of what was counted, so what is known of that says nothing of its parts.
+    whole, *found = (replace(each, quality=Shares(measured=each.quantity)) for each in (whole, *found))
+    return whole, found
 
 
-def _parts(ctx: Context, charge: Metered, span: Period) -> list[tuple[PriceTerms, SlotRequest]]:
-    """The stretches of a running span until now, each under one price."""
+def _parts(ctx: Context, charge: Metered, span: Period) -> list[tuple[AgreedTerm, Period, SlotRequest]]:
+    """The stretches of a running span, each under one term, and what asks for their usage until now."""
     parts = []
     for term in charge.item.terms:
-        start, end = max(span.start, term.start), min(term.end or ctx.now, span.end, ctx.now)
-        if start < end:
-            parts.append((term.price, _request(charge, term.price, (start, end))))
+        start, end = max(span.start, term.start), min(term.end or span.end, span.end)
+        if start < min(end, ctx.now):
+            request = rating.slot_request(charge.item, term.price, Period(start, end), until=min(end, ctx.now))
+            assert request is not None  # usage is counted
+            parts.append((term, Period(start, end), request))
     return parts
 
 
-def _request(charge: Metered, price: PriceTerms, edges: tuple[datetime, ...]) -> SlotRequest:
-    assert price.meter is not None  # usage prices have one, the database says
-    return SlotRequest(
-        item_id=charge.item.item_id,
-        subscription_id=charge.item.subscription_id,
-        meter_id=price.meter.meter_id,
-        unit=price.meter.unit,
-        edges=edges,
-        parts=rating.aggregation(price.meter.aggregation).parts,
-    )
-
-
-def _so_far(charge: Metered, span: Period, parts: Sequence[tuple[PriceTerms, Usage]]) -> SoFar:
+def _so_far(charge: Metered, span: Period, parts: Sequence[tuple[AgreedTerm, Period, Usage]]) -> SoFar:
     amount, quantity = Money(0, charge.price.currency), Decimal(0)
-    for price, usage in parts:
-        quantity = EXACT.add(quantity, usage.quality.total)
+    for term, stretch, usage in parts:
         try:
-            amount += rating.rate_usage(price, usage.slots[0].period, usage).amount
+            rated = rating.rate_usage(charge.item, term.price, stretch, usage, term.discount)
         except Refused:
             return SoFar(charge, span, quantity, None)
+        quantity = EXACT.add(quantity, rated.quantity)
+        amount += rated.amount
     return SoFar(charge, span, quantity, amount)
 
 
@@ -196,7 +203,7 @@ def _metered(ctx: Context, row: Any, timeline: tuple[Term, ...]) -> Metered:
         proration=price.proration,
         currency=subscription.currency,
         spec=price.currencies[subscription.currency],
-        meter=MeterTerms(meter.id, meter.code, meter.unit, meter.aggregation),
+        meter=MeterTerms(meter.id, meter.code, meter.unit, meter.aggregation, meter.parameters),
     )
     seen = Item(
         item_id=item.id,

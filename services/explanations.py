@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
@@ -11,7 +12,6 @@ from sqlalchemy import and_, select
 from billing import rating
 from billing.explanation import explain, today
 from billing.items import USAGE
-from billing.metering.slots import SlotRequest
 from core.errors import NotFound, Refused
 from core.ids import encode
 from core.period import Period, rfc3339, utc
@@ -90,18 +90,14 @@ def _today(ctx: Context, charge: Charge) -> Mapping[str, Any] | None:
     if charge.kind != USAGE:
         return None
     price = contract_items.price_terms(ctx, charge.price_id, charge.currency)
-    assert price.meter is not None  # a usage price has one, the database says
+    contracts = contract_items.load_subscription(ctx, charge.subscription_id)
+    item = next(item for item in contracts.items if item.item_id == charge.item_id)
     span = Period(utc(charge.start_at), utc(charge.end_at))
-    request = SlotRequest(
-        item_id=charge.item_id,
-        subscription_id=charge.subscription_id,
-        meter_id=price.meter.meter_id,
-        unit=price.meter.unit,
-        edges=(span.start, span.end),
-        parts=rating.aggregation(price.meter.aggregation).parts,
-    )
-    used = slots_many(ctx.session, ctx.provider.id, [request], now=ctx.now)[request]
+    request = rating.slot_request(item, price, span)
+    assert request is not None  # usage is counted
+    used = slots_many(ctx.session, ctx.provider.id, [request], now=ctx.now)
     try:
-        return today(charge.inputs, charge.amount, rating.rate_usage(price, span, used))
+        rated = rating.rate_span(item, price, charge.quantity, span, used, Decimal(charge.inputs.get("discount", "0")))
+        return today(charge.inputs, charge.amount, rated)
     except Refused as refused:
         return {"code": refused.code, "detail": refused.detail}

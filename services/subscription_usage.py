@@ -11,7 +11,7 @@ from uuid import UUID
 
 from billing import rating
 from billing.items import USAGE, Item, PriceTerms
-from billing.metering.quality import NONE, Shares
+from billing.metering.quality import Shares
 from billing.metering.slots import SlotRequest, Usage
 from billing.periods import add_months, day_start, local_date
 from core.errors import Invalid, Refused
@@ -97,7 +97,7 @@ def usage_of(
         currency=row.currency,
         amount=sum(a.amount or 0 for a in amounts),
         amounts=amounts,
-        items=[_item(item, used[shown[item.item_id]]) for item in items],
+        items=[_item(item, used[shown[item.item_id]], edges) for item in items],
     )
 
 
@@ -145,9 +145,7 @@ def _price(item: Item) -> PriceTerms | None:
 def _request(item: Item, edges: tuple[datetime, ...]) -> SlotRequest:
     price = _price(item)
     assert price is not None  # only metered items are asked for
-    assert price.meter is not None
-    parts = rating.aggregation(price.meter.aggregation).parts
-    return SlotRequest(item.item_id, item.subscription_id, price.meter.meter_id, price.meter.unit, edges, parts)
+    return rating.shown_request(item, price, edges)
 
 
 @dataclass(frozen=True)
@@ -156,6 +154,7 @@ class _Part:
 
     item: Item
     price: PriceTerms
+    discount: Decimal
     span: Period
     until: datetime
     request: SlotRequest | None
@@ -174,35 +173,24 @@ def _billed(ctx: Context, item: Item, asked: Period) -> Iterator[_Part]:
                 break
             span = Period(max(whole.start, term.start), min(whole.end, term.end or whole.end))
             until = min(span.end, ctx.now)
-            yield _Part(item, term.price, span, until, rating.slot_request(item, term.price, Period(span.start, until)))
+            request = rating.slot_request(item, term.price, Period(span.start, until))
+            yield _Part(item, term.price, term.discount, span, until, request)
 
 
 def _amount(part: _Part, used: Usage) -> AmountSoFar:
-    rated = Period(part.span.start, part.until)
-    quantity = _quantity(part.price, used)
     try:
-        amount = rating.rate_usage(part.price, rated, used).amount.minor
+        rated = rating.rate_usage(part.item, part.price, part.span, used, part.discount)
     except Refused:
-        return AmountSoFar(part.item.charge_code, part.span, part.until, quantity, None)
-    return AmountSoFar(part.item.charge_code, part.span, part.until, quantity, amount)
+        return AmountSoFar(part.item.charge_code, part.span, part.until, used.quality.total, None)
+    return AmountSoFar(part.item.charge_code, part.span, part.until, rated.quantity, rated.amount.minor)
 
 
-def _quantity(price: PriceTerms, used: Usage) -> Decimal:
-    assert price.meter is not None  # a usage price has one, the database says
-    return rating.aggregation(price.meter.aggregation).reduce(used.slots)
-
-
-def _item(item: Item, used: Usage) -> UsedItem:
+def _item(item: Item, used: Usage, edges: tuple[datetime, ...]) -> UsedItem:
     price = _price(item)
     assert price is not None  # only metered items were asked for
     assert price.meter is not None
-    reduce = rating.aggregation(price.meter.aggregation).reduce
-    slots = [UsedSlot(s.period, reduce([s]), s.quality) for s in used.slots]
-    return UsedItem(
-        item.charge_code,
-        price.meter.code,
-        price.meter.unit,
-        reduce(used.slots),
-        sum((s.quality for s in slots), NONE),
-        slots,
-    )
+    counting = rating.counting(item, price)
+    slots = [UsedSlot(s.period, s.quantity, s.quality) for s in counting.stretches(used, edges)]
+    (whole,) = counting.stretches(used, (edges[0], edges[-1]))
+    unit = counting.aggregation.unit or price.meter.unit
+    return UsedItem(item.charge_code, price.meter.code, unit, whole.quantity, whole.quality, slots)

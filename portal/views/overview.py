@@ -106,10 +106,10 @@ def _chart(ctx: Context, charge: Metered, visitor: Visitor) -> dict[str, Any]:
     reader = Reader.of(visitor).in_zone(charge.item.time_zone)
     days = [] if span.hourly else [span.first.replace(day=n + 1) for n in range(len(span.edges) - 1)]
     links = [_link(charge, day=day.isoformat()) if day <= today else "" for day in days]
-    used = customer_usage.slots(ctx, charge, span.edges)
+    whole, used = customer_usage.stretches(ctx, charge, span.edges)
     before, after = span.before(), span.after()
     return {
-        "drawn": usage.chart(used, span, charge.unit, reader, ctx.now, links),
+        "drawn": usage.chart(whole, used, span, charge.unit, reader, ctx.now, links),
         "title": reader.figures.date(span.first) if span.hourly else reader.month(span.first),
         "hourly": span.hourly,
         "before": _link_to(charge, before),

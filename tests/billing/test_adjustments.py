@@ -45,7 +45,7 @@ def billed(net_amount: int, quantity: Decimal) -> Item:
 @given(KWH, st.lists(KWH, max_size=5))
 def test_all_that_was_billed_on_a_span_is_what_it_comes_to_in_the_end(first: Decimal, later: list[Decimal]) -> None:
     (closed,) = closed_spans([billed(0, Decimal(0))], JANUARY.start)
-    net = rate_usage(ENERGY, JANUARY, used(closed.request, first)[closed.request]).amount.minor
+    net = rate_usage(closed.item, ENERGY, JANUARY, used(closed.request, first)[closed.request]).amount.minor
     quantity = first
     for kwh in later:
         claim = replace(closed.claim, net_amount=net, quantity=quantity)
@@ -58,7 +58,7 @@ def test_all_that_was_billed_on_a_span_is_what_it_comes_to_in_the_end(first: Dec
                 JANUARY,
                 MARCH,
             )
-        assert net == rate_usage(ENERGY, JANUARY, usage[closed.request]).amount.minor
+        assert net == rate_usage(closed.item, ENERGY, JANUARY, usage[closed.request]).amount.minor
 
 
 def test_a_difference_below_a_minor_unit_is_no_charge() -> None:

@@ -61,10 +61,8 @@ def test_a_price_that_changed_within_the_span_rates_what_was_used_under_it(provi
     (told,) = look(open_unit, customer.account_id)
     with open_unit() as ctx:
         (charge,) = customer_usage.metered(ctx)
-        before, after = (
-            slot.quality.total
-            for slot in customer_usage.slots(ctx, charge, [begin, begin + timedelta(days=10), now]).slots
-        )
+        _, used = customer_usage.stretches(ctx, charge, [begin, begin + timedelta(days=10), now])
+        before, after = (stretch.quantity for stretch in used)
     assert told.quantity == before + after
     assert told.amount is not None
     assert told.amount.major == round(before * Decimal("0.3"), 2) + round(after, 2)
