@@ -19,7 +19,7 @@ from tests.builders import world
 from tests.conftest import make_provider
 
 # What customers of one provider may all see: its catalogue, its sellers, itself.
-SHARED = {"prod", "mtr", "plan", "pver", "price", "sel", "prov"}
+SHARED = {"prod", "idx", "mtr", "plan", "pver", "price", "sel", "prov"}
 
 
 def _caller(app: Flask, house: House, provider_id: UUID, account_id: UUID | None = None) -> Caller:

@@ -34,6 +34,7 @@ def furnish(client: Caller, provider_id: UUID) -> None:
     for product in ("colocation", "power"):
         client.made("/v1/products", {"code": product, "name": product})
     client.made("/v1/meters", {"code": "energy", "name": "Energy", "unit": "kWh", "aggregation": "sum"})
+    _index(client)
     client.made("/v1/plans", {"code": "colo", "name": "Colo", "version": {"prices": [RACK, ENERGY]}})
     client.made("/v1/webhook-endpoints", {"url": "http://127.0.0.1:9/hook"})
     account = {"name": "Contoso", "currency": "EUR", "country": "NL", "email": "billing@contoso.example"}
@@ -61,6 +62,13 @@ def furnish(client: Caller, provider_id: UUID) -> None:
     _advance(client, provider_id, "2026-02-01T02:00:00Z")
     _money(client)
     _advance(client, provider_id, "2026-02-20T00:00:00Z")
+
+
+def _index(client: Caller) -> None:
+    terms = {"unit": "kWh", "currency": "EUR", "slot_minutes": 60}
+    index = client.made("/v1/indexes", {"code": "day_ahead", "name": "Day-ahead", **terms})
+    values = [{"start": "2026-01-15T00:00:00Z", "value": "0.0834"}]
+    client.made(f"/v1/indexes/{index['id']}/values", {"values": values})
 
 
 def _first(client: Caller, resource: str) -> str:
