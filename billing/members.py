@@ -15,6 +15,7 @@ from core.period import parse_instant
 ZERO = Decimal(0)
 Sign = Literal["any", "zero_or_more", "positive"]
 _INSTANT = re.compile(r"\d{4}-\d{2}-\d{2}[Tt]\d{2}:\d{2}:\d{2}(\.\d{1,9})?([Zz]|[+-]\d{2}:\d{2})", re.ASCII)
+_DIGITS = re.compile(r"0|[1-9][0-9]{0,17}", re.ASCII)
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 
 
@@ -143,6 +144,16 @@ class Members:
             self.refuse(name, "integer_expected", f"This is a whole number from {least} to {most}.")
             return default
         return value
+
+    def count(self, name: str, most: int = 10**9) -> int | None:
+        """A whole number of things, as a number or as a string of digits; None where there is none."""
+        value = self.raw(name)
+        if isinstance(value, str) and _DIGITS.fullmatch(value):
+            value = int(value)
+        if value is None or (type(value) is int and 0 <= value <= most):
+            return value
+        self.refuse(name, "integer_expected", f"This is a whole number from 0 to {most}.")
+        return None
 
     def close(self) -> None:
         """Refuse what nobody has read: a misspelt member must not be taken for an absent one."""

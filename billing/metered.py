@@ -57,6 +57,7 @@ class Needs:
         dimensions: usage is grouped by these event properties.
         events: every event is a piece of its own, in order of time.
         index: usage is cut at the slots of the index with this code, whose values the price asks for.
+        placed: there is no price for a quantity without time and properties: for what was committed and not used.
     """
 
     quantity: bool = True
@@ -64,6 +65,7 @@ class Needs:
     dimensions: tuple[str, ...] = ()
     events: bool = False
     index: str | None = None
+    placed: bool = False
 
     @property
     def plain(self) -> bool:

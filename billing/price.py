@@ -55,6 +55,7 @@ class Price:
             dimensions=tuple(dict.fromkeys((*own.dimensions, *over.dimensions))),
             events=own.events or over.events,
             index=own.index or over.index,
+            placed=own.placed,
         )
 
     def rate(self, metered: Metered) -> Rating:
@@ -68,7 +69,7 @@ class Price:
             raise Refused("quantity_negative", "A quantity is zero or more.")
         try:
             return self._rate(metered)
-        except decimal.Inexact:
+        except (decimal.Inexact, decimal.InvalidOperation):
             raise Refused("amount_out_of_range", "The amount of this line has too many digits.") from None
 
     def _rate(self, metered: Metered) -> Rating:
@@ -94,7 +95,7 @@ def read_price(value: object, pointer: str, errors: list[FieldError]) -> Price |
     """Read a price; what is wrong is added to `errors`, and None tells that the model could not be told.
 
     Codes: `pricing_model_unknown`, `member_required`, `member_unknown`, `decimal_string_expected`,
-    `decimal_negative`, `indexes_differ`, and those of the model.
+    `decimal_negative`, `indexes_differ`, `otherwise_required`, and those of the model.
     """
     members = Members(value, pointer, errors)
     if not isinstance(value, Mapping):
@@ -106,6 +107,8 @@ def read_price(value: object, pointer: str, errors: list[FieldError]) -> Price |
     members.close()
     if len({index for index in (model.needs.index, around.needs.index) if index is not None}) > 1:
         members.refuse("commitment", "indexes_differ", "A price and its overage follow the same index.")
+    if model.needs.placed and around.commitment is not None and around.commitment.take_or_pay:
+        members.refuse("otherwise", "otherwise_required", "What is committed and not used is paid at `otherwise`.")
     return Price(model, around)
 
 

@@ -25,6 +25,15 @@ DECIMAL_STRING: dict[str, Any] = {
     "examples": ["0.25"],
 }
 
+# JSON schema of a number of things; digits in a string are taken too.
+COUNT: dict[str, Any] = {
+    "oneOf": [
+        {"type": "integer", "minimum": 0, "maximum": 10**9},
+        {"type": "string", "pattern": "^(0|[1-9][0-9]{0,8})$"},
+    ],
+    "examples": [3],
+}
+
 
 @dataclass(frozen=True)
 class Part:
