@@ -25,6 +25,7 @@ from api.schemas.subscriptions import (
 )
 from services import contract_changes, previews, provisioning, subscriptions
 from services.contract_changes import ChangeView, Wanted
+from services.parts_wanted import AddOn
 from services.previews import Preview as PreviewValue
 from services.provisioning import Answer
 from services.subscription_views import SubscriptionView
@@ -50,6 +51,16 @@ ORDER_REFUSALS = {
     "start_expected": "Neither an instant nor provisioned, or both.",
     "start_out_of_range": "More than five years back or ten years on.",
 }
+ADD_ON_REFUSALS = {
+    "plan_is_add_on": "The plan is an add-on.",
+    "plan_not_add_on": "This plan is no add-on.",
+    "add_on_not_allowed": "The add-on does not go with the plan.",
+    "add_on_present": "The add-on is there already, or named twice.",
+    "add_on_group_taken": "There is an add-on of its group already.",
+    "quantity_below_least": "Fewer than the add-on allows.",
+    "quantity_above_most": "More than the add-on allows.",
+    "charge_code_collision": "Two plans on it would share a charge code.",
+}
 CHANGE_REFUSALS = {
     "change_expected": "Neither cancel, nor a plan, nor quantities; or cancel with one of these.",
     "plan_unknown": "There is no such plan.",
@@ -74,7 +85,8 @@ ENDED = {
 
 def _order(body: dict[str, Any]) -> Order:
     start = body.pop("start")
-    return Order(start_at=start.get("at"), **body)
+    add_ons = [AddOn(**add_on) for add_on in body.pop("add_ons", ())]
+    return Order(start_at=start.get("at"), add_ons=add_ons, **body)
 
 
 def _wanted(body: dict[str, Any]) -> Wanted:
@@ -92,7 +104,7 @@ class Subscriptions(MethodView):
         return page(query, lambda window: subscriptions.list_subscriptions(context(), window, **filters))
 
     @require("subscriptions:write")
-    @refuses(422, **ORDER_REFUSALS)
+    @refuses(422, **ORDER_REFUSALS, **ADD_ON_REFUSALS)
     @blp.arguments(SubscriptionNew, example=ORDER_EXAMPLE)
     @blp.response(201, Subscription)
     def post(self, body: dict[str, Any]) -> SubscriptionView:
@@ -103,7 +115,7 @@ class Subscriptions(MethodView):
 @blp.route("/v1/subscriptions/preview")
 class OrderPreview(MethodView):
     @require("subscriptions:read")
-    @refuses(422, **ORDER_REFUSALS, **PREVIEW_REFUSALS)
+    @refuses(422, **ORDER_REFUSALS, **ADD_ON_REFUSALS, **PREVIEW_REFUSALS)
     @blp.arguments(SubscriptionPreviewNew, example={**ORDER_EXAMPLE, "as_of": "2026-03-01T00:00:00Z"})
     @blp.response(200, Preview)
     def post(self, body: dict[str, Any]) -> PreviewValue:

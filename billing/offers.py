@@ -11,8 +11,10 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from billing.items import USAGE, ZERO
+from billing.changes import default_quantity
+from billing.items import RECURRING, USAGE, ZERO
 from billing.plan_prices import PlanPrice, read_prices
+from core.decimals import format_decimal
 from core.errors import FieldError
 
 BASE, ADD_ON, BUNDLE = "base", "add_on", "bundle"
@@ -37,7 +39,7 @@ class Part:
 
     Args:
         role: `own`, `component` or `add_on`.
-        quantities: agreed or wanted, by charge code.
+        quantities: agreed or wanted, by charge code; what is not named is one.
         discount: per cent that its charges are reduced by.
         pointer: where in the body it was asked for.
     """
@@ -50,15 +52,64 @@ class Part:
     discount: Decimal = ZERO
     pointer: str = ""
 
+    @property
+    def agreed(self) -> dict[str, Decimal]:
+        """The quantity of every charge of it."""
+        return {c.charge_code: self.quantities.get(c.charge_code, default_quantity(c.kind)) for c in self.charges}
 
-def default_quantity(kind: str) -> Decimal:
-    """What is agreed on of a charge that nobody named: one, and of usage nothing."""
-    return ZERO if kind == USAGE else Decimal(1)
+
+@dataclass(frozen=True)
+class AddOnRules:
+    """Where an add-on may be added, and how often.
+
+    Args:
+        base_plans: the plans that it goes with; none named, all of them.
+        least, most: bounds of the quantities of its recurring charges; None is no bound.
+        group: a subscription has at most one add-on of it.
+    """
+
+    base_plans: frozenset[UUID] = frozenset()
+    least: Decimal | None = None
+    most: Decimal | None = None
+    group: str | None = None
+
+    @property
+    def quantity(self) -> Mapping[str, Decimal | None]:
+        """The bounds, as the API shows them."""
+        return {"least": self.least, "most": self.most}
+
+    @property
+    def usual(self) -> Decimal:
+        """How many of it there are when nobody says: one, or the bound that is nearest to it."""
+        one = Decimal(1)
+        if self.least is not None and self.least > one:
+            return self.least
+        return self.most if self.most is not None and self.most < one else one
 
 
-def whole_quantities(part: Part) -> dict[str, Decimal]:
-    """The quantity of every charge of a part."""
-    return {c.charge_code: part.quantities.get(c.charge_code, default_quantity(c.kind)) for c in part.charges}
+def out_of_bounds(
+    rules: AddOnRules, charges: Iterable[Charged], quantities: Mapping[str, Decimal], pointers: Mapping[str, str]
+) -> list[FieldError]:
+    """Quantities of recurring charges that an add-on's rules do not allow: `quantity_below_least`,
+    `quantity_above_most`.
+
+    Args:
+        quantities: those to look at, by charge code.
+        pointers: where each was given.
+    """
+    errors: dict[str, FieldError] = {}
+    for charge in charges:
+        quantity = quantities.get(charge.charge_code)
+        if charge.kind != RECURRING or quantity is None:
+            continue
+        at = pointers[charge.charge_code]
+        if rules.least is not None and quantity < rules.least:
+            detail = f"Of this add-on there are at least {format_decimal(rules.least)}."
+            errors[at] = FieldError(at, "quantity_below_least", detail)
+        elif rules.most is not None and quantity > rules.most:
+            detail = f"Of this add-on there are at most {format_decimal(rules.most)}."
+            errors[at] = FieldError(at, "quantity_above_most", detail)
+    return list(errors.values())
 
 
 def collisions(parts: Iterable[Part]) -> list[FieldError]:
@@ -74,13 +125,9 @@ def collisions(parts: Iterable[Part]) -> list[FieldError]:
     return errors
 
 
-def without_currency(parts: Iterable[Part], currency: str) -> list[FieldError]:
-    """Parts that have no price in a currency: `currency_not_offered`."""
-    return [
-        FieldError(part.pointer, "currency_not_offered", f"This plan has no prices in {currency}.")
-        for part in parts
-        if any(currency not in charge.currencies for charge in part.charges)
-    ]
+def lacks(part: Part, currency: str) -> bool:
+    """Whether a part has a charge without a price in a currency."""
+    return any(currency not in charge.currencies for charge in part.charges)
 
 
 def wrong_quantities(charges: Iterable[Charged], quantities: Mapping[str, Decimal], pointer: str) -> list[FieldError]:

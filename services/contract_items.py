@@ -82,7 +82,7 @@ def _load(ctx: Context, wanted: ColumnElement[bool], *, as_agreed: bool = False)
     terms = ctx.session.execute(_terms(ctx).where(wanted)).all()
     claims = ctx.session.execute(_claims(ctx).where(wanted)).all()
     zones = {row.item_id: row.time_zone for row in ctx.session.execute(_zones(ctx).where(wanted))}
-    prices = _prices(ctx, {t.price_id for t in terms} | {c.price_id for c in claims})
+    prices = _prices(ctx, among(Price.id, {t.price_id for t in terms} | {c.price_id for c in claims}))
     terms_of, claims_of = _by_item(terms), _by_item(claims)
     currencies = {row.currency for row in rows}
     terms_by_price = {
@@ -105,7 +105,16 @@ def _load(ctx: Context, wanted: ColumnElement[bool], *, as_agreed: bool = False)
 
 def price_terms(ctx: Context, price_id: UUID, currency: str) -> PriceTerms:
     """One price as the engine sees it, in a currency."""
-    return _price_terms(_prices(ctx, [price_id])[price_id], currency)
+    return _price_terms(_prices(ctx, among(Price.id, [price_id]))[price_id], currency)
+
+
+def version_prices(ctx: Context, version_ids: Collection[UUID], currency: str) -> dict[UUID, dict[str, PriceTerms]]:
+    """The prices of plan versions as the engine sees them, in a currency that they have: by version and charge code."""
+    found: dict[UUID, dict[str, PriceTerms]] = {version_id: {} for version_id in version_ids}
+    rows = _prices(ctx, among(Price.plan_version_id, version_ids)).values()
+    for row in sorted(rows, key=lambda row: row.position):
+        found[row.version_id][row.charge_code] = _price_terms(row, currency)
+    return found
 
 
 def _by_item(rows: Iterable[Any]) -> defaultdict[UUID, list[Any]]:
@@ -225,7 +234,7 @@ def _words(row: Any) -> str:
     return f"{row.product_name}, {row.charge_code}" if row.of_product > 1 else str(row.product_name)
 
 
-def _prices(ctx: Context, ids: Collection[UUID]) -> dict[UUID, Any]:
+def _prices(ctx: Context, wanted: ColumnElement[bool]) -> dict[UUID, Any]:
     sibling = aliased(Price)
     of_product = (
         select(func.count())
@@ -243,6 +252,7 @@ def _prices(ctx: Context, ids: Collection[UUID]) -> dict[UUID, Any]:
             Product.name.label("product_name"),
             of_product.label("of_product"),
             Price.charge_code,
+            Price.position,
             Price.kind,
             Price.interval_unit,
             Price.interval_count,
@@ -267,7 +277,7 @@ def _prices(ctx: Context, ids: Collection[UUID]) -> dict[UUID, Any]:
         .outerjoin(Plan, and_(Plan.provider_id == PlanVersion.provider_id, Plan.id == PlanVersion.plan_id))
         .join(Product, and_(Product.provider_id == Price.provider_id, Product.id == Price.product_id))
         .outerjoin(Meter, and_(Meter.provider_id == Price.provider_id, Meter.id == Price.meter_id))
-        .where(Price.provider_id == ctx.provider.id, among(Price.id, ids))
+        .where(Price.provider_id == ctx.provider.id, wanted)
     )
     return {row.id: row for row in rows}
 

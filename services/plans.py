@@ -13,6 +13,7 @@ from uuid import UUID
 from sqlalchemy import or_, select
 from sqlalchemy.dialects.postgresql import distinct_on
 
+from billing.offers import AddOnRules
 from billing.periods import Interval
 from billing.plan_prices import PlanPrice, price_as_stored
 from core.decimals import format_decimal
@@ -68,27 +69,6 @@ class VersionView:
     def currencies(self) -> frozenset[str]:
         """All prices of a version cover the same ones; a bundle without prices covers none itself."""
         return frozenset(self.prices[0].currencies) if self.prices else frozenset()
-
-
-@dataclass(frozen=True)
-class AddOnRules:
-    """Where an add-on may be added, and how often.
-
-    Args:
-        base_plans: the plans that it goes with; none named, all of them.
-        least, most: bounds of its quantities; None is no bound.
-        group: a subscription has at most one add-on of it.
-    """
-
-    base_plans: frozenset[UUID] = frozenset()
-    least: Decimal | None = None
-    most: Decimal | None = None
-    group: str | None = None
-
-    @property
-    def quantity(self) -> Mapping[str, Decimal | None]:
-        """The bounds, as the API shows them."""
-        return {"least": self.least, "most": self.most}
 
 
 @dataclass(frozen=True)

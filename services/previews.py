@@ -142,6 +142,7 @@ def _check_length(items: Sequence[Item], until: datetime) -> None:
 
 def _items(ctx: Context, checked: CheckedOrder, start: datetime) -> list[Item]:
     subscription_id = new_id()
+    prices = contract_items.version_prices(ctx, [part.version_id for part in checked.parts], checked.currency)
     return [
         Item(
             item_id=new_id(),
@@ -150,9 +151,10 @@ def _items(ctx: Context, checked: CheckedOrder, start: datetime) -> list[Item]:
             anchor=checked.order.anchor,
             anchored_at=start,
             time_zone=checked.time_zone,
-            terms=(AgreedTerm(start, None, price, checked.quantities[code]),),
+            terms=(AgreedTerm(start, None, price, part.agreed[code], part.discount),),
         )
-        for code, price in price_terms(ctx, checked.version, checked.currency).items()
+        for part in checked.parts
+        for code, price in prices[part.version_id].items()
     ]
 
 

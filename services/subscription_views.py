@@ -12,20 +12,23 @@ from uuid import UUID
 
 from sqlalchemy import and_, select
 
+from billing.offers import ADD_ON, COMPONENT, OWN
 from billing.terms import TermRow, fold
 from core.decimals import format_decimal
 from core.ids import encode
 from core.period import rfc3339, utc
 from models.catalog import PlanVersion, Price
+from models.subscription_parts import SubscriptionPart
 from models.subscriptions import ProvisioningRequest, Subscription, SubscriptionItem, SubscriptionItemTerm
+from services import subscription_parts
 from services.context import Context
 from services.sets import among
 
 
 @dataclass(frozen=True)
 class ItemView:
-    """A charge of a subscription. `quantity` and `price_id` are those in force, or those ordered before the start;
-    after its end an item shows what was in force last.
+    """A charge of a subscription. `quantity`, `price_id` and `discount` are those in force, or those ordered before the
+    start; after its end an item shows what was in force last. `plan_id` is the plan whose charge it is.
     """
 
     id: UUID
@@ -34,7 +37,21 @@ class ItemView:
     kind: str
     price_id: UUID
     quantity: Decimal
+    plan_id: UUID
+    discount: Decimal
     ended: bool = False
+
+
+@dataclass(frozen=True)
+class PartView:
+    """A plan version on a subscription beside its own: contained in its bundle, or an add-on."""
+
+    role: str
+    plan_id: UUID
+    plan_version_id: UUID
+    version: int
+    discount: Decimal
+    from_at: datetime | None
 
 
 @dataclass(frozen=True)
@@ -70,7 +87,18 @@ class SubscriptionView:
     purchase_order: str | None
     cost_centre: str | None
     items: Sequence[ItemView]
+    parts: Sequence[PartView]
     request: RequestView | None
+
+    @property
+    def components(self) -> Sequence[PartView]:
+        """What its bundle contains."""
+        return [part for part in self.parts if part.role == COMPONENT]
+
+    @property
+    def add_ons(self) -> Sequence[PartView]:
+        """What was added to its plan."""
+        return [part for part in self.parts if part.role == ADD_ON]
 
     @property
     def start(self) -> Mapping[str, Any]:
@@ -94,22 +122,33 @@ def view(ctx: Context, subscription: Subscription) -> SubscriptionView:
 
 
 def views(ctx: Context, subscriptions: Sequence[Subscription]) -> list[SubscriptionView]:
-    """Subscriptions, in four queries however many."""
+    """Subscriptions, in five queries however many."""
     ids = [s.id for s in subscriptions]
     items = _items(ctx, ids, {s.id: s.quantities for s in subscriptions})
+    parts = subscription_parts.rows_of(ctx, ids)
     numbers = dict(
         ctx.session.execute(
             select(PlanVersion.id, PlanVersion.number).where(
                 PlanVersion.provider_id == ctx.provider.id,
-                among(PlanVersion.id, {s.plan_version_id for s in subscriptions}),
+                among(
+                    PlanVersion.id,
+                    {s.plan_version_id for s in subscriptions}
+                    | {part.plan_version_id for rows in parts.values() for part in rows},
+                ),
             )
         ).all()
     )
     requests = _open_requests(ctx, ids)
-    return [_view(s, numbers[s.plan_version_id], items[s.id], requests.get(s.id)) for s in subscriptions]
+    return [_view(s, numbers, items[s.id], parts[s.id], requests.get(s.id)) for s in subscriptions]
 
 
-def _view(s: Subscription, number: int, items: Sequence[ItemView], request: RequestView | None) -> SubscriptionView:
+def _view(
+    s: Subscription,
+    numbers: Mapping[UUID, int],
+    items: Sequence[ItemView],
+    parts: Sequence[SubscriptionPart],
+    request: RequestView | None,
+) -> SubscriptionView:
     return SubscriptionView(
         id=s.id,
         external_id=s.external_id,
@@ -118,7 +157,7 @@ def _view(s: Subscription, number: int, items: Sequence[ItemView], request: Requ
         account_id=s.account_id,
         plan_id=s.plan_id,
         plan_version_id=s.plan_version_id,
-        version=number,
+        version=numbers[s.plan_version_id],
         status=s.status,
         currency=s.currency,
         time_zone=s.time_zone,
@@ -130,6 +169,10 @@ def _view(s: Subscription, number: int, items: Sequence[ItemView], request: Requ
         purchase_order=s.purchase_order,
         cost_centre=s.cost_centre,
         items=items,
+        parts=[
+            PartView(p.role, p.plan_id, p.plan_version_id, numbers[p.plan_version_id], p.discount, p.from_at)
+            for p in parts
+        ],
         request=request,
     )
 
@@ -139,30 +182,36 @@ def _items(
 ) -> defaultdict[UUID, list[ItemView]]:
     """The items of subscriptions, in the order of their price lists; two queries."""
     item, price = SubscriptionItem, Price
+    version = subscription_parts.versions(ctx, ids)
     rows = ctx.session.execute(
-        select(item.id, item.subscription_id, item.charge_code, price.name, price.kind, price.id.label("price_id"))
-        .join(Subscription, and_(Subscription.provider_id == item.provider_id, Subscription.id == item.subscription_id))
+        select(
+            *(item.id, item.subscription_id, item.charge_code, price.name, price.kind, price.id.label("price_id")),
+            *(version.c.plan_id, version.c.discount),
+        )
+        .select_from(item)
+        .join(version, version.c.subscription_id == item.subscription_id)
         .join(
             price,
             and_(
                 price.provider_id == item.provider_id,
-                price.plan_version_id == Subscription.plan_version_id,
+                price.plan_version_id == version.c.plan_version_id,
                 price.charge_code == item.charge_code,
             ),
         )
-        .where(item.provider_id == ctx.provider.id, among(item.subscription_id, ids))
-        .order_by(price.position)
+        .where(item.provider_id == ctx.provider.id)
+        .order_by(version.c.role != OWN, version.c.role.desc(), version.c.rank, version.c.plan_id, price.position)
     ).all()
     timelines = _timelines(ctx, [row.id for row in rows])
     found: defaultdict[UUID, list[ItemView]] = defaultdict(list)
     for row in rows:
         quantity, price_id = Decimal(ordered[row.subscription_id].get(row.charge_code, "0")), row.price_id
+        discount = row.discount
         past = [t for t in fold(timelines[row.id]) if t.start <= ctx.now]
         if past:
-            quantity, price_id = past[-1].quantity, past[-1].price_id
+            quantity, price_id, discount = past[-1].quantity, past[-1].price_id, past[-1].discount
         ended = bool(past) and past[-1].end is not None and past[-1].end <= ctx.now
         found[row.subscription_id].append(
-            ItemView(row.id, row.charge_code, row.name, row.kind, price_id, quantity, ended)
+            ItemView(row.id, row.charge_code, row.name, row.kind, price_id, quantity, row.plan_id, discount, ended)
         )
     return found
 
@@ -170,14 +219,15 @@ def _items(
 def _timelines(ctx: Context, items: Sequence[UUID]) -> defaultdict[UUID, list[TermRow]]:
     term = SubscriptionItemTerm
     rows = ctx.session.execute(
-        select(term.id, term.item_id, term.from_at, term.price_id, term.quantity, term.ended, term.recorded_at).where(
-            term.provider_id == ctx.provider.id, among(term.item_id, items)
-        )
+        select(
+            *(term.id, term.item_id, term.from_at, term.price_id, term.quantity, term.discount, term.ended),
+            term.recorded_at,
+        ).where(term.provider_id == ctx.provider.id, among(term.item_id, items))
     )
     found: defaultdict[UUID, list[TermRow]] = defaultdict(list)
     for row in rows:
         found[row.item_id].append(
-            TermRow(utc(row.from_at), row.price_id, row.quantity, row.ended, row.recorded_at, row.id.hex)
+            TermRow(utc(row.from_at), row.price_id, row.quantity, row.ended, row.recorded_at, row.id.hex, row.discount)
         )
     return found
 
@@ -221,11 +271,25 @@ def facts(shown: SubscriptionView) -> dict[str, Any]:
                 "charge_code": item.charge_code,
                 "name": item.name,
                 "kind": item.kind,
+                "plan": encode("plan", item.plan_id),
                 "quantity": format_decimal(item.quantity),
+                "discount": format_decimal(item.discount),
             }
             for item in shown.items
         ],
+        "components": [_part(part) for part in shown.components],
+        "add_ons": [_part(part) for part in shown.add_ons],
         "provisioning": _request(shown.request),
+    }
+
+
+def _part(part: PartView) -> dict[str, Any]:
+    return {
+        "plan": encode("plan", part.plan_id),
+        "plan_version": encode("plan_version", part.plan_version_id),
+        "version": part.version,
+        "discount": format_decimal(part.discount),
+        "from": _instant(part.from_at),
     }
 
 

@@ -5,8 +5,8 @@ What an order or a change asks of provisioning systems is added a floor above, i
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -16,7 +16,8 @@ from sqlalchemy import insert, select
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from billing.changes import default_quantity
-from billing.items import USAGE
+from billing.items import USAGE, ZERO
+from billing.offers import Part, wrong_quantities
 from billing.states.subscription import CANCEL, PENDING, RESUME, START, SUBSCRIPTION, SUSPEND
 from core.decimals import format_decimal
 from core.errors import FieldError, Invalid
@@ -24,10 +25,11 @@ from core.ids import new_id
 from models.accounts import Account
 from models.catalog import Plan, Price
 from models.subscriptions import Subscription, SubscriptionItem, SubscriptionItemTerm
-from services import outbox, plans
+from services import outbox, parts_wanted, subscription_parts
 from services.context import Context, visible
 from services.lookups import by_id, by_reference
 from services.paging import Slice, Window, newest_first
+from services.parts_wanted import AddOn, Standing
 from services.plans import VersionView
 from services.subscription_views import SubscriptionView, facts, view, views
 
@@ -43,7 +45,7 @@ class Order:
     Args:
         start_at: when it starts; None starts it when the service is provisioned.
         currency: None takes the account's.
-        quantities: by charge code; what is not named is 1.
+        quantities: by charge code, of the plan and what it contains; what is not named is 1.
     """
 
     account: str
@@ -52,6 +54,7 @@ class Order:
     anchor: str = "calendar"
     currency: str | None = None
     quantities: Mapping[str, Decimal] = field(default_factory=dict)
+    add_ons: Sequence[AddOn] = ()
     reference: str | None = None
     purchase_order: str | None = None
     cost_centre: str | None = None
@@ -61,14 +64,18 @@ class Order:
 
 @dataclass(frozen=True)
 class CheckedOrder:
-    """An order whose references exist and whose members fit together."""
+    """An order whose references exist and whose members fit together. Of `parts` the first is the plan's own."""
 
     order: Order
     account: Account
-    version: VersionView
+    parts: Sequence[Part]
     currency: str
-    quantities: Mapping[str, Decimal]
     time_zone: str
+
+    @property
+    def quantities(self) -> Mapping[str, Decimal]:
+        """What is ordered of every charge."""
+        return {code: quantity for part in self.parts for code, quantity in part.agreed.items()}
 
 
 def check(ctx: Context, order: Order) -> CheckedOrder:
@@ -76,24 +83,26 @@ def check(ctx: Context, order: Order) -> CheckedOrder:
 
     Raises:
         UnknownReference: `account_unknown`, `plan_unknown`.
-        Invalid: `plan_not_offered`, `currency_not_offered`, `charge_code_unknown`, `quantity_negative`,
-            `quantity_not_allowed`, `start_out_of_range`.
+        Invalid: `plan_not_offered`, `plan_is_add_on`, `currency_not_offered`, `charge_code_collision`,
+            `charge_code_unknown`, `quantity_negative`, `quantity_not_allowed`, `start_out_of_range`, and those of
+            `parts_wanted.added`.
     """
     account = by_reference(ctx, Account, "account", order.account, pointer="/account", account=Account.id)
     plan = by_reference(ctx, Plan, "plan", order.plan, pointer="/plan")
-    version = plans.versions_at(ctx, [plan.id], ctx.now).get(plan.id)
-    if version is None:
-        raise Invalid("plan_not_offered", "No version of this plan is offered yet.", "/plan")
+    offered = parts_wanted.offered(ctx, plan)
     currency = order.currency or account.currency
-    if currency not in version.currencies:
-        known = ", ".join(sorted(version.currencies))
-        raise Invalid("currency_not_offered", f"This plan is offered in {known}.", "/currency")
+    errors = wrong_quantities([c for part in offered for c in part.charges], order.quantities, "/quantities")
     if order.start_at is not None and not ctx.now - START_LEAST <= order.start_at <= ctx.now + START_MOST:
-        raise Invalid("start_out_of_range", "A start lies within five years back and ten years on.", "/start/at")
-    kinds = {price.charge_code: price.kind for price in version.prices}
-    check_quantities(kinds, order.quantities)
-    quantities = {code: order.quantities.get(code, default_quantity(kind)) for code, kind in kinds.items()}
-    return CheckedOrder(order, account, version, currency, quantities, payer_zone(ctx, account))
+        detail = "A start lies within five years back and ten years on."
+        errors.append(FieldError("/start/at", "start_out_of_range", detail))
+    standing = Standing({part.plan_id for part in offered})
+    added = parts_wanted.added(ctx, order.add_ons, standing, "/add_ons", errors)
+    given = (replace(part, quantities={**part.quantities, **order.quantities}) for part in offered)
+    parts = (*given, *added)
+    parts_wanted.check_together(parts, currency, errors)
+    if errors:
+        raise Invalid.collect(errors)
+    return CheckedOrder(order, account, parts, currency, payer_zone(ctx, account))
 
 
 def check_quantities(kinds: Mapping[str, str], quantities: Mapping[str, Decimal]) -> None:
@@ -130,8 +139,8 @@ def create(ctx: Context, order: Order) -> Subscription:
         provider_id=ctx.provider.id,
         id=new_id(),
         account_id=checked.account.id,
-        plan_id=checked.version.plan_id,
-        plan_version_id=checked.version.id,
+        plan_id=checked.parts[0].plan_id,
+        plan_version_id=checked.parts[0].version_id,
         quantities={code: format_decimal(quantity) for code, quantity in checked.quantities.items()},
         status=SUBSCRIPTION.initial,
         currency=checked.currency,
@@ -148,7 +157,8 @@ def create(ctx: Context, order: Order) -> Subscription:
     )
     ctx.session.add(subscription)
     ctx.session.flush()
-    _add_items(ctx, subscription, [price.charge_code for price in checked.version.prices])
+    subscription_parts.add(ctx, subscription.id, checked.parts, None)
+    _add_items(ctx, subscription, subscription_parts.codes(checked.parts))
     tell(ctx, subscription, "subscription.created")
     if order.start_at is not None and order.start_at <= ctx.now:
         start(ctx, subscription, order.start_at)
@@ -179,20 +189,30 @@ def start(ctx: Context, subscription: Subscription, at: datetime) -> None:
     subscription.start_at = at
     account = by_id(ctx, Account, "account", subscription.account_id)
     subscription.time_zone = payer_zone(ctx, account)
-    prices = ctx.session.execute(
-        select(SubscriptionItem.id, Price.id, SubscriptionItem.charge_code)
+    add_terms(ctx, _ordered(ctx, subscription), at)
+    subscription_parts.begin(ctx, subscription.id, at)
+    ctx.session.flush()
+    tell(ctx, subscription, "subscription.activated")
+
+
+def _ordered(ctx: Context, subscription: Subscription) -> dict[UUID, Agreement]:
+    """What was ordered, by item."""
+    found = subscription_parts.versions(ctx, [subscription.id])
+    rows = ctx.session.execute(
+        select(SubscriptionItem.id, Price.id, SubscriptionItem.charge_code, found.c.discount)
+        .select_from(SubscriptionItem)
+        .join(found, found.c.subscription_id == SubscriptionItem.subscription_id)
         .join(
             Price,
             (Price.provider_id == SubscriptionItem.provider_id)
             & (Price.charge_code == SubscriptionItem.charge_code)
-            & (Price.plan_version_id == subscription.plan_version_id),
+            & (Price.plan_version_id == found.c.plan_version_id),
         )
-        .where(SubscriptionItem.provider_id == ctx.provider.id, SubscriptionItem.subscription_id == subscription.id)
-    ).all()
-    agreed = {item: (price, Decimal(subscription.quantities[code])) for item, price, code in prices}
-    add_terms(ctx, agreed, at)
-    ctx.session.flush()
-    tell(ctx, subscription, "subscription.activated")
+        .where(SubscriptionItem.provider_id == ctx.provider.id)
+    )
+    return {
+        item: Agreement(price, Decimal(subscription.quantities[code]), discount) for item, price, code, discount in rows
+    }
 
 
 def start_due(ctx: Context, subscription_id: UUID) -> None:
@@ -203,19 +223,29 @@ def start_due(ctx: Context, subscription_id: UUID) -> None:
         start(ctx, subscription, due)
 
 
-def add_terms(ctx: Context, agreed: Mapping[UUID, tuple[UUID, Decimal]], at: datetime, *, ended: bool = False) -> None:
-    """Add rows to timelines: from `at` on, each item has this price and quantity, or is ended."""
+@dataclass(frozen=True)
+class Agreement:
+    """What an item has from an instant on: a price, a quantity, and the per cent that is taken off."""
+
+    price_id: UUID
+    quantity: Decimal
+    discount: Decimal = ZERO
+
+
+def add_terms(ctx: Context, agreed: Mapping[UUID, Agreement], at: datetime, *, ended: bool = False) -> None:
+    """Add rows to timelines: from `at` on, each item has this, or is ended."""
     rows = [
         {
             "provider_id": ctx.provider.id,
             "id": new_id(),
             "item_id": item_id,
             "from_at": at,
-            "price_id": price_id,
-            "quantity": quantity,
+            "price_id": term.price_id,
+            "quantity": term.quantity,
+            "discount": term.discount,
             "ended": ended,
         }
-        for item_id, (price_id, quantity) in agreed.items()
+        for item_id, term in agreed.items()
     ]
     if rows:
         ctx.session.execute(insert(SubscriptionItemTerm), rows)
@@ -231,7 +261,7 @@ def cancel(ctx: Context, subscription: Subscription, at: datetime) -> None:
     subscription.status = SUBSCRIPTION.apply(subscription.status, CANCEL)
     subscription.ended_at = at
     if not pending:
-        agreed = {item.id: (item.price_id, Decimal(0)) for item in view(ctx, subscription).items}
+        agreed = {item.id: Agreement(item.price_id, ZERO) for item in view(ctx, subscription).items}
         add_terms(ctx, agreed, at, ended=True)
     ctx.session.flush()
     tell(ctx, subscription, "subscription.cancelled")
@@ -252,7 +282,11 @@ def change_quantities(
         **{code: format_decimal(quantity) for code, quantity in quantities.items()},
     }
     if subscription.status != PENDING:
-        add_terms(ctx, {items[c].id: (items[c].price_id, quantity) for c, quantity in quantities.items()}, at)
+        agreed = {
+            items[code].id: Agreement(items[code].price_id, quantity, items[code].discount)
+            for code, quantity in quantities.items()
+        }
+        add_terms(ctx, agreed, at)
     ctx.session.flush()
     tell(ctx, subscription, "subscription.changed")
 
@@ -266,19 +300,19 @@ def change_plan(
         quantities: by charge code; a charge that is not named keeps its quantity, a new one has 1.
     """
     before = {item.charge_code: item for item in view(ctx, subscription).items}
-    agreed: dict[str, tuple[UUID, Decimal]] = {}
+    agreed: dict[str, Agreement] = {}
     for price in version.prices:
         old = before.get(price.charge_code)
         kept = old.quantity if old is not None and old.kind == price.kind else default_quantity(price.kind)
-        agreed[price.charge_code] = (price.id, quantities.get(price.charge_code, kept))
+        agreed[price.charge_code] = Agreement(price.id, quantities.get(price.charge_code, kept))
     _add_items(ctx, subscription, agreed)
     if subscription.status != PENDING:
-        gone = {i.id: (i.price_id, Decimal(0)) for code, i in before.items() if code not in agreed and not i.ended}
+        gone = {i.id: Agreement(i.price_id, ZERO) for code, i in before.items() if code not in agreed and not i.ended}
         add_terms(ctx, gone, at, ended=True)
         items = _item_ids(ctx, subscription)
         add_terms(ctx, {items[code]: term for code, term in agreed.items()}, at)
     subscription.plan_id, subscription.plan_version_id = version.plan_id, version.id
-    subscription.quantities = {code: format_decimal(quantity) for code, (_, quantity) in agreed.items()}
+    subscription.quantities = {code: format_decimal(term.quantity) for code, term in agreed.items()}
     ctx.session.flush()
     tell(ctx, subscription, "subscription.changed")
 

@@ -12,6 +12,7 @@ from api.schemas.parsed import Parsed
 from api.schemas.quantities import QUANTITIES
 from billing.changes import read_effective, read_quantities
 from billing.items import KINDS
+from billing.offers import ADD_ONS_MOST
 from billing.periods import ANCHORS
 from billing.states.subscription import SUBSCRIPTION
 from services.provisioning import DONE, STATUSES
@@ -55,6 +56,14 @@ class _Notes(Schema):
     metadata = fields.Metadata()
 
 
+class AddOnNew(Schema):
+    """An add-on to have."""
+
+    plan = fields.Reference("plan", required=True)
+    quantity = fields.DecimalString(minimum=0, description="Of each of its charges that is ordered by quantity.")
+    quantities = Parsed(read_quantities, {**QUANTITIES, "description": "Of single charges, by charge code."})
+
+
 class SubscriptionNew(_Notes):
     """An order."""
 
@@ -64,6 +73,11 @@ class SubscriptionNew(_Notes):
     anchor = fields.Enum(ANCHORS, load_default="calendar", description="Where spans begin: day 1, or as it started.")
     currency = fields.Currency(allow_none=True, metadata={"description": "By default the account's."})
     quantities = Parsed(read_quantities, QUANTITIES)
+    add_ons = fields.List(
+        fields.Nested(AddOnNew),
+        validate=fields.Length(max=ADD_ONS_MOST),
+        metadata={"description": "Add-ons to begin with; further ones come by a change."},
+    )
 
 
 class SubscriptionPreviewNew(SubscriptionNew):
@@ -83,7 +97,21 @@ class SubscriptionItem(Schema):
     charge_code = fields.String(required=True)
     name = fields.String(required=True)
     kind = fields.Enum(KINDS, required=True)
+    plan = fields.TypeID("plan", attribute="plan_id", required=True, metadata={"description": "Whose charge it is."})
     quantity = fields.DecimalString(required=True)
+    discount = fields.DecimalString(required=True, description="Per cent that a bundle takes off.")
+
+
+class SubscriptionPart(Schema):
+    """A plan version that stands on a subscription beside its own."""
+
+    plan = fields.TypeID("plan", attribute="plan_id", required=True)
+    plan_version = fields.TypeID("plan_version", attribute="plan_version_id", required=True)
+    version = fields.Integer(required=True, description="The number of the plan version.")
+    discount = fields.DecimalString(required=True, description="Per cent that a bundle takes off.")
+    from_ = fields.Instant(
+        data_key="from", attribute="from_at", required=True, allow_none=True, description="Null before the start."
+    )
 
 
 class ProvisioningOpen(Schema):
@@ -115,6 +143,10 @@ class Subscription(Resource):
     cost_centre = fields.String(allow_none=True)
     quantities = fields.Dict(keys=fields.String(), values=fields.DecimalString(), required=True)
     items = fields.List(fields.Nested(SubscriptionItem), required=True)
+    components = fields.List(
+        fields.Nested(SubscriptionPart), required=True, metadata={"description": "What its bundle contains."}
+    )
+    add_ons = fields.List(fields.Nested(SubscriptionPart), required=True)
     provisioning = fields.Nested(
         ProvisioningOpen, attribute="request", allow_none=True, metadata={"description": "The open request, if any."}
     )
