@@ -179,11 +179,13 @@ def list_values(
 
 
 def load(ctx: Context, spans: Mapping[str, Collection[Period]]) -> dict[str, IndexSeries]:
-    """Indexes by code, with the values that rating spans needs, in three queries however many they are.
+    """Indexes by code, with the values that rating spans needs: none, or three queries however many they are.
 
     Args:
         spans: by code; for slots in them that are not known, the months that an estimate is made from are loaded too.
     """
+    if not spans:
+        return {}
     indexes = ctx.session.scalars(
         select(PriceIndex).where(PriceIndex.provider_id == ctx.provider.id, among(PriceIndex.code, spans))
     ).all()

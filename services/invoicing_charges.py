@@ -16,8 +16,10 @@ from uuid import UUID
 from sqlalchemy import update
 from sqlalchemy.dialects.postgresql import Range
 
-from billing.adjustments import ADJUSTMENT, adjust, closed_spans
+from billing.adjustments import ADJUSTMENT, Closed, adjust, closed_spans
+from billing.index_spans import indexed_spans
 from billing.items import USAGE
+from billing.metered import Index
 from billing.proposal import CREDIT, Parked, Proposal, ProposedCharge, ShrunkClaim, due_spans, propose
 from billing.rating import shown
 from core.ids import new_id
@@ -26,6 +28,7 @@ from models.billing import BilledSpan, Charge
 from services import contract_items
 from services.context import Context
 from services.contract_items import Contracts
+from services.indexes import load as load_indexes
 from services.sets import add_rows
 from stores.usage import slots_many
 
@@ -55,30 +58,31 @@ def propose_for(ctx: Context, payers: Collection[UUID], as_of: datetime, closed:
             proposed next time.
     """
     contracts = contract_items.load(ctx, payers)
-    needed = due_spans(contracts.items, as_of)
+    since = ctx.now - timedelta(days=ctx.provider.settings.usage_cutoff_days)
+    indexes = load_indexes(ctx, indexed_spans(contracts.items, as_of, since))
+    needed = due_spans(contracts.items, as_of, indexes)
     used = slots_many(ctx.session, ctx.provider.id, needed, now=ctx.now) if needed else {}
-    proposal = propose(contracts.items, used, as_of)
+    proposal = propose(contracts.items, used, as_of, indexes)
     charges = tuple(c for c in proposal.charges if c.kind != USAGE or c.span.end <= closed)
-    late = _adjustments(ctx, contracts, proposal.shrunk, as_of)
+    billed = closed_spans(contracts.items, since, {claim.claim_id for claim in proposal.shrunk}, indexes)
+    late = _adjustments(ctx, billed, as_of, indexes)
     return Proposed(contracts, Proposal(proposal.shrunk, charges + late, proposal.parked))
 
 
 def _adjustments(
-    ctx: Context, contracts: Contracts, shrunk: Collection[ShrunkClaim], as_of: datetime
+    ctx: Context, billed: Collection[Closed], as_of: datetime, indexes: Mapping[str, Index]
 ) -> tuple[ProposedCharge, ...]:
-    """What arrived late for spans that are billed. The evidence is gathered only for those that changed."""
-    since = ctx.now - timedelta(days=ctx.provider.settings.usage_cutoff_days)
-    billed = closed_spans(contracts.items, since, {claim.claim_id for claim in shrunk})
+    """What changed in spans that are billed. The evidence is gathered only for those that changed."""
     if not billed:
         return ()
     requests = [span.request for span in billed]
     quick = slots_many(ctx.session, ctx.provider.id, requests, now=ctx.now, evidence=False)
-    changed = {charge.claim_id for charge in adjust(billed, quick, as_of)}
+    changed = {charge.claim_id for charge in adjust(billed, quick, as_of, indexes)}
     if not changed:
         return ()
     again = [span for span in billed if span.claim.claim_id in changed]
     requests = [span.request for span in again]
-    return adjust(again, slots_many(ctx.session, ctx.provider.id, requests, now=ctx.now), as_of)
+    return adjust(again, slots_many(ctx.session, ctx.provider.id, requests, now=ctx.now), as_of, indexes)
 
 
 def closed_by(ctx: Context, as_of: datetime) -> datetime:
