@@ -104,4 +104,5 @@ def _adjustment(
         inputs=rated.inputs,
         due_at=as_of,
         claim_id=claim.claim_id,
+        discount=claim.discount,
     )

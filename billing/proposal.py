@@ -21,7 +21,7 @@ from typing import Any
 from uuid import UUID
 
 from billing import rating
-from billing.items import Claim, Item
+from billing.items import ZERO, Claim, Item
 from billing.metered import Index
 from billing.metering.slots import SlotRequest, Usage
 from billing.rating import NO_INDEXES
@@ -46,6 +46,7 @@ class ProposedCharge:
             and point, `known_until`.
         due_at: when it may be billed: the start of a span in advance, the end of one in arrears.
         claim_id: the earlier claim that a credit belongs to; None makes a new claim of `span`.
+        discount: per cent that was taken off.
     """
 
     item_id: UUID
@@ -62,6 +63,7 @@ class ProposedCharge:
     inputs: Mapping[str, Any]
     due_at: datetime
     claim_id: UUID | None = None
+    discount: Decimal = ZERO
 
 
 @dataclass(frozen=True)
@@ -176,6 +178,7 @@ class _Draft:
             currency=step.price.currency,
             inputs=rated.inputs,
             due_at=step.due_at,
+            discount=step.discount,
         )
 
     def _give_back(self, item: Item, step: Shrink) -> None:
@@ -205,4 +208,5 @@ class _Draft:
             inputs=given.inputs,
             due_at=step.gives_back.start,
             claim_id=claim.claim_id,
+            discount=claim.discount,
         )

@@ -142,6 +142,7 @@ def _charge(ctx: Context, charge: ProposedCharge, contracts: Contracts) -> dict[
         "due_at": charge.due_at,
         "quantity": charge.quantity,
         "unit": charge.unit,
+        "discount": charge.discount,
         "exact": Decimal(shown(charge.exact)),
         "amount": charge.amount,
         "currency": charge.currency,

@@ -124,6 +124,20 @@ def test_a_bundle_is_one_subscription_with_its_discounts(shop: Caller, advance: 
     ]
 
 
+def test_a_bundle_is_billed_once_and_gives_back_what_it_billed(shop: Caller, advance: Any) -> None:
+    made = shop.made("/v1/subscriptions", order(plan="pack", start={"at": "2026-02-01T00:00:00Z"}))
+    advance("2026-02-01T02:00:00Z")
+    advance("2026-02-15T00:00:00Z")
+    shop.made("/v1/billing-runs", {})
+    before = billed(shop, made)
+    assert len(before) == 3
+    changed = {"effective": "now", "quantities": {"rack": "3"}}
+    shop.made(f"/v1/subscriptions/{made['id']}/changes", changed)
+    shop.made("/v1/billing-runs", {})
+    fresh = [charge for charge in billed(shop, made) if charge not in before]
+    assert fresh == [("rack", "credit", -13950), ("rack", "recurring", 41850)]  # 14 of 28 days, less a tenth
+
+
 def test_a_bundle_with_a_price_of_its_own_covers_what_it_contains(shop: Caller, advance: Any) -> None:
     made = shop.made("/v1/subscriptions", order(plan="flat", start={"at": "2026-02-01T00:00:00Z"}))
     assert made["quantities"] == {"pack": "1", "rack": "2", "setup": "1", "traffic": "1"}
