@@ -1,51 +1,74 @@
-"""Rating without a contract: lines read from JSON, priced by the very functions that bill."""
+"""Rating without a contract, by the very functions that bill."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
 from decimal import Decimal
+from typing import Any
 from uuid import UUID
 
-from billing.members import ZERO, Members, read_date, read_instant
-from billing.metered import plain
+from billing.counting import Counted, Counting
+from billing.metered import Index, Metered, Piece
 from billing.metering.aggregations.protocol import Aggregation
-from billing.metering.grids import outward
-from billing.metering.meters import read_aggregation
 from billing.metering.reported import usage_of_events
-from billing.metering.slots import Event, Part, SlotRequest
-from billing.periods import day_start, zone
-from billing.price import Price, read_price
-from billing.proration import METHODS, WHOLE, Share, share
+from billing.metering.slots import Event, SlotRequest
+from billing.modifiers import NONE
+from billing.price import Price
+from billing.proration import WHOLE, Share
 from billing.rating import AMOUNT_MOST, line_amount, shown
-from core.errors import FieldError, Invalid, Refused
+from core.errors import Invalid, Refused
 from core.period import Period
 
-LINES_MOST = 1000
-EVENTS_MOST = 10_000
 NOBODY = UUID(int=0)
-_TICK = timedelta(microseconds=1)
+
+
+@dataclass(frozen=True)
+class Reported:
+    """The events of a line and how they are counted. `span` is None for no events and no span."""
+
+    aggregation: Aggregation
+    events: Sequence[Event]
+    span: Period | None
+    time_zone: str
 
 
 @dataclass(frozen=True)
 class EstimateLine:
-    """One line to rate: a price, a quantity, and the part of a span it is for."""
+    """One line to rate: a price, a bare quantity or what was reported, and the part of a full span that it is for."""
 
     price: Price
-    quantity: Decimal
-    aggregated: bool = False
-    part: Share = WHOLE
+    piece: Piece | None
+    reported: Reported | None
+    part: Share
+    pointer: str
+
+    @property
+    def is_usage(self) -> bool:
+        """Whether it is rated as a usage price is; else as a recurring one, whose amount is prorated."""
+        return self.reported is not None or self.price.modifiers != NONE or not self.price.needs.plain
+
+    @property
+    def is_level(self) -> bool:
+        """Whether what was reported is a level, whose amount is prorated too."""
+        return self.reported is not None and self.reported.aggregation.level
 
 
 @dataclass(frozen=True)
 class RatedLine:
-    """A rated line: `amount` in minor units, `exact` as it is shown. `quantity` where it was aggregated."""
+    """A rated line: `amount` in minor units, `exact` as it is shown.
+
+    `quantity`, `unit`, `flags` and `notes` where it was aggregated.
+    """
 
     amount: int
     exact: str
-    parts: Sequence[Mapping[str, str]]
+    parts: Sequence[Mapping[str, Any]]
+    steps: Sequence[Mapping[str, str]]
     quantity: Decimal | None = None
+    unit: str | None = None
+    flags: Sequence[str] | None = None
+    notes: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -57,185 +80,79 @@ class Estimate:
     lines: Sequence[RatedLine]
 
 
-def estimate(currency: str, lines: Sequence[EstimateLine]) -> Estimate:
+def indexed_spans(lines: Sequence[EstimateLine]) -> Mapping[str, Sequence[Period]]:
+    """By code of an index, the spans whose slots the lines need."""
+    found: dict[str, list[Period]] = {}
+    for line in lines:
+        if line.price.needs.index is not None and line.reported is not None:
+            spans = found.setdefault(line.price.needs.index, [])
+            if line.reported.span is not None:
+                spans.append(line.reported.span)
+    return found
+
+
+def estimate(currency: str, lines: Sequence[EstimateLine], indexes: Mapping[str, Index]) -> Estimate:
     """Rate lines.
 
     Raises:
-        Invalid: a line has no amount (`quantity_negative`, `amount_out_of_range`, a model's own codes).
+        Invalid: a line has no amount (`quantity_negative`, `amount_out_of_range`, a model's or an aggregation's own
+            codes), or follows an index that is not there (`index_unknown`).
     """
-    rated = [_rated(currency, line, i) for i, line in enumerate(lines)]
+    rated = [_rated(currency, line, indexes) for line in lines]
     subtotal = sum(line.amount for line in rated)
     if abs(subtotal) > AMOUNT_MOST:
         raise Invalid("amount_out_of_range", "The sum of the lines is too large.", "/lines")
     return Estimate(currency, subtotal, rated)
 
 
-def _rated(currency: str, line: EstimateLine, index: int) -> RatedLine:
+def _rated(currency: str, line: EstimateLine, indexes: Mapping[str, Index]) -> RatedLine:
+    counted = _counted(line, indexes)
     try:
-        rating = line.price.rate(plain(line.quantity))
-        exact = line.part.of(rating.total)
+        rating = line.price.rate(counted.metered)
+        exact = rating.total if line.is_usage and not line.is_level else line.part.of(rating.total)
         amount = line_amount(exact, currency)
     except Refused as refused:
-        raise Invalid(refused.code, refused.detail, f"/lines/{index}") from None
-    quantity = line.quantity if line.aggregated else None
-    return RatedLine(amount.minor, shown(exact), [part.as_json() for part in rating.parts], quantity)
+        raise Invalid(refused.code, refused.detail, line.pointer) from None
+    parts = [part.as_json() for part in rating.parts]
+    if line.reported is None:
+        return RatedLine(amount.minor, shown(exact), parts, rating.steps)
+    return RatedLine(
+        amount.minor,
+        shown(exact),
+        parts,
+        rating.steps,
+        counted.metered.total,
+        line.reported.aggregation.unit,
+        counted.flags,
+        counted.notes,
+    )
 
 
-def read_lines(value: object, pointer: str, errors: list[FieldError]) -> tuple[EstimateLine, ...]:
-    """Read the lines of an estimate; what is wrong is added to `errors`.
-
-    Codes beside those of prices and aggregations: `lines_expected`, `quantity_negative`, `quantity_or_events`,
-    `events_expected`, `scalar_expected`, `time_zone_unknown`, `instant_malformed`, `date_or_instant_expected`,
-    `span_empty`, `used_outside_span`.
-    """
-    if not isinstance(value, list) or not 0 < len(value) <= LINES_MOST:
-        errors.append(FieldError(pointer, "lines_expected", f"This is a list of 1 to {LINES_MOST} lines."))
-        return ()
-    lines = (_read_line(Members(entry, f"{pointer}/{i}", errors)) for i, entry in enumerate(value))
-    return tuple(line for line in lines if line is not None)
-
-
-def _read_line(members: Members) -> EstimateLine | None:
-    before = len(members.errors)
-    given = members.required("price")
-    price = None if given is None else read_price(given, members.at("price"), members.errors)
-    time_zone = _time_zone(members, "UTC")
-    aggregated = members.has("events")
-    quantity = _events(members, time_zone) if aggregated else _quantity(members, price)
-    part = _proration(members, time_zone) if members.has("proration") else WHOLE
-    for name in ("proration", "meter", "span"):
-        members.raw(name)
-    members.close()
-    if price is None or len(members.errors) > before:
-        return None
-    return EstimateLine(price, quantity, aggregated, part)
-
-
-def _quantity(members: Members, price: Price | None) -> Decimal:
-    members.raw("events")
-    if not members.has("quantity"):
-        members.raw("quantity")
-        if price is not None and price.needs.quantity:
-            members.refuse("quantity", "quantity_or_events", "A line has a quantity, or events and a meter.")
-        return ZERO
-    quantity = members.decimal("quantity", sign="any")
-    if quantity < 0:
-        members.refuse("quantity", "quantity_negative", "A quantity is zero or more.")
-    return quantity
-
-
-def _events(members: Members, time_zone: str) -> Decimal:
-    """Aggregate the events of a line. Those outside its span do not count, but levels last from before it."""
-    if members.raw("quantity") is not None:
-        members.refuse("quantity", "quantity_or_events", "A line has a quantity or events, not both.")
-    meter = members.child("meter")
-    aggregation = read_aggregation(meter)
-    meter.close()
-    value = members.raw("events")
-    if not isinstance(value, list) or len(value) > EVENTS_MOST:
-        members.refuse("events", "events_expected", f"This is a list of at most {EVENTS_MOST} events.")
-        return ZERO
-    read = [_event(Members(e, f"{members.at('events')}/{i}", members.errors)) for i, e in enumerate(value)]
-    events = [event for event in read if event is not None]
-    span = _span(members, "span", time_zone) if members.has("span") else None
-    if aggregation is None or len(events) < len(value):
-        return ZERO
-    return _aggregated(members, aggregation, events, span, time_zone)
-
-
-def _aggregated(
-    members: Members, aggregation: Aggregation, events: Sequence[Event], span: Period | None, time_zone: str
-) -> Decimal:
-    if span is None and not members.has("span"):
-        if Part.INTEGRAL in aggregation.parts:
-            members.refuse("span", "member_required", "A level over time needs the span that it is over.")
-        span = _around(events, aggregation, time_zone)
-    if span is None:
-        return ZERO
+def _counted(line: EstimateLine, indexes: Mapping[str, Index]) -> Counted:
+    """What is to be priced. Included quantity, commitment, minimum and maximum of usage scale with the part."""
+    share = line.part if line.is_usage and not line.is_level else WHOLE
+    if line.reported is None:
+        return Counted(Metered((line.piece,) if line.piece is not None else (), share=share))
+    reported = line.reported
+    counting = Counting(line.price.needs, reported.aggregation, reported.time_zone, indexes)
+    code = line.price.needs.index
+    if code is not None and code not in indexes:
+        raise Invalid("index_unknown", f"There is no price index {code}.", f"{line.pointer}/price/index")
+    if reported.span is None:
+        return Counted(Metered(share=share))
     request = SlotRequest(
         item_id=NOBODY,
         subscription_id=NOBODY,
         meter_id=NOBODY,
         unit="",
-        edges=aggregation.grid(span, time_zone),
-        parts=aggregation.parts,
-        dimensions=aggregation.dimensions,
-        distinct=aggregation.distinct,
-        carried=aggregation.carried,
+        edges=counting.edges(reported.span),
+        parts=reported.aggregation.parts,
+        dimensions=counting.dimensions,
+        distinct=reported.aggregation.distinct,
+        carried=reported.aggregation.carried,
+        events=counting.needs.events,
     )
     try:
-        return aggregation.reduce(usage_of_events(request, events).slots).quantity
+        return counting.metered(usage_of_events(request, reported.events), reported.span, share)
     except Refused as refused:
-        members.refuse("events", refused.code, refused.detail)
-        return ZERO
-
-
-def _event(members: Members) -> Event | None:
-    before = len(members.errors)
-    at, quantity = members.instant("at"), members.decimal("quantity", sign="any")
-    event_id = members.text("id", default="", longest=255)
-    properties = members.raw("properties")
-    if properties is not None:
-        _check_properties(Members(properties, members.at("properties"), members.errors), properties)
-    members.close()
-    return Event(at, quantity, event_id, properties) if at is not None and len(members.errors) == before else None
-
-
-def _check_properties(members: Members, properties: object) -> None:
-    for name, value in properties.items() if isinstance(properties, Mapping) else ():
-        if isinstance(value, (Mapping, list)):
-            members.refuse(name, "scalar_expected", "A property is a string, a number, true, false or null.")
-
-
-def _around(events: Sequence[Event], aggregation: Aggregation, time_zone: str) -> Period | None:
-    """The span of events that are given without one: whole slots, where the aggregation needs uniform ones."""
-    if not events:
-        return None
-    span = Period(min(e.at for e in events), max(e.at for e in events) + _TICK)
-    return span if aggregation.minutes is None else outward(span, aggregation.minutes, time_zone)
-
-
-def _proration(members: Members, time_zone: str) -> Share:
-    inner = members.child("proration")
-    method = inner.choice("method", METHODS)
-    time_zone = _time_zone(inner, time_zone)
-    full, used = _span(inner, "span", time_zone), _span(inner, "used", time_zone)
-    inner.close()
-    if full is None or used is None:
-        return WHOLE
-    if not full.covers(used):
-        inner.refuse("used", "used_outside_span", "The used part lies within the span.")
-        return WHOLE
-    return share(method, full, used, time_zone)
-
-
-def _time_zone(members: Members, default: str) -> str:
-    name = members.text("time_zone", default=default)
-    try:
-        zone(name or default)
-    except Invalid as unknown:
-        members.refuse("time_zone", unknown.code, unknown.detail)
-        return default
-    return name or default
-
-
-def _span(members: Members, name: str, time_zone: str) -> Period | None:
-    """A span of dates in a zone, or of instants; None where something is wrong with it."""
-    inner = members.child(name)
-    start, end = _edge(inner, "start", time_zone), _edge(inner, "end", time_zone)
-    inner.close()
-    if start is None or end is None:
-        return None
-    if end <= start:
-        inner.refuse("end", "span_empty", "A span ends after it starts.")
-        return None
-    return Period(start, end)
-
-
-def _edge(members: Members, name: str, time_zone: str) -> datetime | None:
-    value = members.required(name)
-    day = read_date(value)
-    found = day_start(day, time_zone) if day is not None else read_instant(value)
-    if found is None and value is not None:
-        members.refuse(name, "date_or_instant_expected", "Write a day such as 2026-02-01, or an RFC 3339 instant.")
-    return found
+        raise Invalid(refused.code, refused.detail, f"{line.pointer}/events") from None

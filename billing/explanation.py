@@ -32,7 +32,9 @@ def _rated(inputs: Mapping[str, Any]) -> dict[str, Any]:
         "share": inputs.get("share"),
         "quantity": inputs.get("quantity"),
         "unit": inputs.get("unit"),
+        "steps": inputs.get("steps", []),
         "parts": inputs.get("parts", []),
+        "discount": inputs.get("discount", "0"),
         "rated": inputs.get("rated"),
         "exact": inputs.get("exact"),
         "usage": _usage(inputs["usage"]) if inputs.get("usage") else None,
@@ -44,6 +46,8 @@ def _usage(stored: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "meter": stored["meter"],
         "quality": stored["quality"],
+        "flags": stored.get("flags", []),
+        "notes": stored.get("notes", {}),
         "known_until": stored["known_until"],
         "points": evidence["points"],
         "events": evidence["events"],

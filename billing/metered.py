@@ -11,11 +11,11 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
 from functools import cached_property
-from typing import Protocol
+from typing import Any, Protocol
 
 from billing.proration import WHOLE, Share
-from core.decimals import EXACT
-from core.period import Period
+from core.decimals import EXACT, format_decimal
+from core.period import Period, rfc3339
 
 ZERO = Decimal(0)
 
@@ -92,6 +92,12 @@ class Piece:
     period: Period | None = None
     properties: Mapping[str, str | None] | None = None
     count: int = 0
+
+    def as_json(self) -> dict[str, Any]:
+        """The piece as a charge keeps it, members that say nothing left out."""
+        period = self.period and {"start": rfc3339(self.period.start), "end": rfc3339(self.period.end)}
+        told = {"period": period, "properties": self.properties, "count": self.count or None}
+        return {"quantity": format_decimal(self.quantity), **{k: v for k, v in told.items() if v is not None}}
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import Any
 
 from billing.counting import Counted, Counting
-from billing.items import RECURRING, USAGE, Claim, Item, MeterTerms, PriceTerms
+from billing.items import RECURRING, USAGE, Claim, Item, PriceTerms
 from billing.metered import Index, Metered, plain
 from billing.metering.slots import SlotRequest, Usage
 from billing.proration import WHOLE, Share, share
@@ -143,12 +143,19 @@ def rate_usage(
     level = price.meter.counted.level
     counted = counting(item, price, indexes).metered(used, span, WHOLE if level else part)
     stretch = _Stretch(span, full, part, price.meter.counted.unit or price.meter.unit)
-    origin = _origin(price.meter, counted, used)
+    origin = _origin(price, counted, used)
     return _rated(price, counted.metered, stretch, part if level else WHOLE, discount, origin)
 
 
-def _origin(meter: MeterTerms, counted: Counted, used: Usage) -> dict[str, Any]:
-    """Where a metered quantity comes from, as JSON values."""
+def _origin(price: PriceTerms, counted: Counted, used: Usage) -> dict[str, Any]:
+    """Where a metered quantity comes from, as JSON values.
+
+    The pieces that the price told apart are kept with it, so that the amount can be worked out again; of single events
+    there may be very many, and the parts say what they came to.
+    """
+    meter, needs = price.meter, price.price.needs
+    assert meter is not None  # the catalogue refuses a usage price without a meter
+    pieces = [] if needs.plain or needs.events else [piece.as_json() for piece in counted.metered.pieces]
     return {
         "usage": {
             "meter": {
@@ -160,6 +167,8 @@ def _origin(meter: MeterTerms, counted: Counted, used: Usage) -> dict[str, Any]:
             "quality": used.quality.as_json(),
             "flags": list(counted.flags),
             "notes": dict(counted.notes),
+            "time_zone": counted.metered.time_zone,
+            "pieces": pieces,
             "known_until": rfc3339(used.known_until) if used.known_until else None,
             "evidence": used.evidence.as_json(),
         }

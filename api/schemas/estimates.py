@@ -6,11 +6,11 @@ from typing import Any
 
 import marshmallow as ma
 
-from api.schemas import Schema, fields
+from api.schemas import Schema, fields, rated
 from api.schemas.parsed import Parsed
-from billing.estimates import EVENTS_MOST, LINES_MOST, read_lines
-from billing.pricing_model import DECIMAL_STRING
+from billing.estimate_lines import COUNT_MOST, EVENTS_MOST, LINES_MOST, read_lines
 from billing.price import schema as price_schema
+from billing.pricing_model import DECIMAL_STRING
 from billing.proration import METHODS
 from services.catalog import aggregations
 
@@ -51,6 +51,13 @@ def _line() -> dict[str, Any]:
         {
             "price": price_schema(),
             "quantity": QUANTITY,
+            "event_count": {
+                "type": "integer",
+                "minimum": 0,
+                "maximum": COUNT_MOST,
+                "description": "In how many events the quantity came; by default one when it is above zero.",
+            },
+            "properties": {"type": "object", "description": "Of a quantity, for prices that tell cells apart."},
             "events": {"type": "array", "maxItems": EVENTS_MOST, "items": event},
             "meter": meter,
             "span": span,
@@ -69,27 +76,22 @@ class EstimateNew(Schema):
     )
 
 
-class EstimatePart(Schema):
-    """One step of a line's calculation."""
-
-    quantity = fields.DecimalString()
-    unit_price = fields.DecimalString()
-    flat_price = fields.DecimalString()
-    amount_price = fields.DecimalString()
-    exact = fields.DecimalString(required=True)
-
-
 class EstimateLine(Schema):
     """A rated line: `amount` is `exact` rounded once."""
 
     amount = fields.MinorAmount(required=True)
     exact = fields.DecimalString(required=True)
-    parts = fields.List(fields.Nested(EstimatePart), required=True)
+    parts = rated.parts(required=True)
+    steps = rated.steps(description="What became of the quantity before it was priced.")
     quantity = fields.DecimalString(description="What the events came to, where there were events.")
+    unit = fields.String(description="Of that quantity, where it is not the meter's own.")
+    flags = fields.List(fields.String(), max_items=10, description="Doubts about that quantity.")
+    notes = fields.Dict(description="How that quantity came about.")
 
     @ma.post_dump
     def without_absent(self, data: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
-        return {name: value for name, value in data.items() if value is not None}
+        always = ("amount", "exact", "parts")
+        return {name: value for name, value in data.items() if name in always or value not in (None, [], {})}
 
 
 class Estimate(Schema):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from api.schemas import ExternalIdQuery, Resource, Schema, fields
+from api.schemas import ExternalIdQuery, Resource, Schema, fields, rated
 from billing.metering.tail import Basis
 from billing.states import INVOICE
 
@@ -93,16 +93,6 @@ class InvoiceLine(Schema):
     cost_centre = fields.String(allow_none=True)
 
 
-class ExplainedPart(Schema):
-    """One step of the calculation."""
-
-    quantity = fields.DecimalString()
-    unit_price = fields.DecimalString()
-    flat_price = fields.DecimalString()
-    amount_price = fields.DecimalString()
-    exact = fields.DecimalString(required=True)
-
-
 class ExplainedShare(Schema):
     """Which part of the whole span was charged."""
 
@@ -183,6 +173,8 @@ class ExplainedUsage(Schema):
 
     meter = fields.Dict(required=True)
     quality = fields.Nested(Quality, required=True)
+    flags = fields.List(fields.String(), max_items=10, description="Doubts about the quantity.")
+    notes = fields.Dict(description="How the quantity came about.")
     known_until = fields.Instant(required=True, allow_none=True, description="The latest arrival that counted.")
     points = fields.List(fields.Nested(ExplainedPoint), required=True, max_items=1_000_000)
     events = fields.Dict(required=True, description="How many usage events there were, and their sum.")
@@ -215,7 +207,9 @@ class Explained(Schema):
     share = fields.Nested(ExplainedShare, allow_none=True)
     quantity = fields.DecimalString(allow_none=True)
     unit = fields.String(allow_none=True)
-    parts = fields.List(fields.Nested(ExplainedPart), max_items=1_000_000)
+    steps = rated.steps()
+    parts = rated.parts()
+    discount = fields.DecimalString(description="Per cent taken off the amount.")
     rated = fields.DecimalString(allow_none=True, description="Of the whole span, in the major unit.")
     exact = fields.DecimalString(allow_none=True, description="Before rounding, in the major unit.")
     usage = fields.Nested(ExplainedUsage, allow_none=True)

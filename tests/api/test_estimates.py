@@ -61,7 +61,7 @@ def test_events_are_summed_first(client: Caller) -> None:
         ({"price": TIERED, "quantity": 15}, "/quantity", "decimal_string_expected"),
         ({"price": TIERED, "quantity": "-15"}, "/quantity", "quantity_negative"),
         ({"price": {**TIERED, "tiers": []}, "quantity": "1"}, "/price/tiers", "tiers_expected"),
-        ({"price": {"model": "volume"}, "quantity": "1"}, "/price/model", "pricing_model_unknown"),
+        ({"price": {"model": "vol"}, "quantity": "1"}, "/price/model", "pricing_model_unknown"),
         ({"price": {"model": "flat", "amount_price": "1.50", "x": 1}}, "/price/x", "member_unknown"),
     ],
 )

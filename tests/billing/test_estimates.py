@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from billing.estimates import Estimate, estimate, read_lines
+from billing.estimate_lines import read_lines
+from billing.estimates import Estimate, estimate
 from core.errors import FieldError, Invalid
 
 TIERED = {"model": "graduated", "tiers": [{"up_to": "10", "unit_price": "1"}, {"up_to": None, "unit_price": "0.5"}]}
@@ -20,7 +21,7 @@ def ask(*lines: Any, currency: str = "EUR") -> Estimate:
     read = read_lines(list(lines), "/lines", errors)
     if errors:
         raise Invalid.collect(errors)
-    return estimate(currency, read)
+    return estimate(currency, read, {})
 
 
 def refusals(*lines: Any) -> list[tuple[str, str]]:
