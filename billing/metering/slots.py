@@ -37,9 +37,9 @@ class Part(StrEnum):
     COVERAGE = "coverage"
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class Slot:
-    """One stretch of one item's usage, in the unit that was asked for.
+    """One stretch of one item's usage, in the unit that was asked for. A value; not frozen, since thousands are made.
 
     Args:
         period: half-open.

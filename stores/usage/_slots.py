@@ -1,4 +1,4 @@
-"""Slots of usage: whole hours from the rollups, what sticks out at the edges from intervals and events.
+"""What registers counted, slot by slot: whole hours from the rollups, what sticks out at the edges from intervals.
 
 A month of a register is some 740 rows however often it was polled. An interval that crosses the edge of a slot is cut
 there by `billing.metering.cuts`, the same function that cut it at hours, so slots that touch add up exactly.
@@ -20,12 +20,13 @@ from billing.metering.cuts import HOUR, hour_of, part
 from billing.metering.evidence import Estimate
 from billing.metering.intervals import Interval
 from billing.metering.quality import NONE, ZERO, Quality, Shares
-from billing.metering.slots import Part, Slot, SlotRequest
+from billing.metering.slots import SlotRequest
 from billing.metering.steps import Step
 from core.decimals import EXACT
 from core.period import Period
 from core.quantity import convertible, factor
 from stores.statements import FOREVER, chunks, run
+from stores.usage._runs import coarse_slots
 
 FEEDS = """
 SELECT a.item_id, a.point_id, p.path, lower(a.span), upper(a.span), r.id, r.name, r.unit, r.reading_at
@@ -57,34 +58,6 @@ CROSS JOIN LATERAL (
   SELECT * FROM interval i WHERE i.provider_id = %(provider)b AND i.register_id = w.register_id
     AND i.start_at > w.x0 AND i.start_at < w.x1) i
 WHERE i.end_at > w.x0
-"""
-EVENTS = """
-SELECT k, sum(quantity), sum(count)::int8, min(minimum), max(maximum), max(known_at) FROM (
-  SELECT w.k, h.quantity, h.count, h.minimum, h.maximum, h.known_at
-  FROM unnest(%(ks)b::int4[], %(subscriptions)b::uuid[], %(meters)b::uuid[], %(h0)b::timestamptz[],
-              %(h1)b::timestamptz[])
-    AS w (k, subscription_id, meter_id, h0, h1)
-  JOIN event_hour h ON h.provider_id = %(provider)b AND h.subscription_id = w.subscription_id
-    AND h.meter_id = w.meter_id AND h.hour >= w.h0 AND h.hour < w.h1
-  UNION ALL
-  SELECT w.k, e.quantity, 1, e.quantity, e.quantity, e.received_at
-  FROM unnest(%(eks)b::int4[], %(esubscriptions)b::uuid[], %(emeters)b::uuid[], %(x0)b::timestamptz[],
-              %(x1)b::timestamptz[])
-    AS w (k, subscription_id, meter_id, x0, x1)
-  JOIN usage_event e ON e.provider_id = %(provider)b AND e.subscription_id = w.subscription_id
-    AND e.meter_id = w.meter_id AND e.at >= w.x0 AND e.at < w.x1
-) parts GROUP BY k
-"""
-OUTERMOST = """
-SELECT w.k, f.quantity, l.quantity
-FROM unnest(%(ks)b::int4[], %(subscriptions)b::uuid[], %(meters)b::uuid[], %(a)b::timestamptz[], %(b)b::timestamptz[])
-  AS w (k, subscription_id, meter_id, a, b)
-CROSS JOIN LATERAL (
-  SELECT e.quantity FROM usage_event e WHERE e.provider_id = %(provider)b AND e.subscription_id = w.subscription_id
-    AND e.meter_id = w.meter_id AND e.at >= w.a AND e.at < w.b ORDER BY e.at, e.event_id LIMIT 1) f
-CROSS JOIN LATERAL (
-  SELECT e.quantity FROM usage_event e WHERE e.provider_id = %(provider)b AND e.subscription_id = w.subscription_id
-    AND e.meter_id = w.meter_id AND e.at >= w.a AND e.at < w.b ORDER BY e.at DESC, e.event_id DESC LIMIT 1) l
 """
 
 
@@ -180,11 +153,12 @@ def _feed(row: Sequence[Any], unit: str) -> Feed:
 
 
 def pieces(fed: Mapping[SlotRequest, Sequence[Feed]]) -> list[Piece]:
-    """Assignments cut into slots."""
+    """Assignments cut into the slots that are counted one by one."""
     found = []
     for request, registers in fed.items():
+        slots = [(slot, request.periods[slot]) for slot in coarse_slots(request)]
         for feed in registers:
-            for slot, period in enumerate(request.periods):
+            for slot, period in slots:
                 if feed.start < period.end and period.start < feed.end:
                     inside = Period(max(feed.start, period.start), min(feed.end, period.end))
                     found.append(Piece(request, slot, feed, inside))
@@ -264,61 +238,3 @@ def _whole(piece: Piece, hours: Found, edges: Iterable[tuple[Interval, datetime]
     joined = EXACT.subtract(hours.shares.interpolated, cut)
     inner = replace(hours.shares, measured=EXACT.add(hours.shares.measured, joined), interpolated=cut)
     return replace(total, shares=total.shares + inner)
-
-
-def event_slots(
-    session: Session, provider_id: UUID, requests: Sequence[SlotRequest]
-) -> dict[SlotRequest, list[tuple[Slot, datetime | None]]]:
-    """Every slot of every request as events fill it, with the latest arrival."""
-    flat = [(request, period) for request in requests for period in request.periods]
-    slots: list[tuple[Slot, datetime | None]] = [(Slot(period), None) for _, period in flat]
-    for base, some in zip(range(0, len(flat), 20_000), chunks(flat), strict=True):
-        for k, total, count, least, most, known_at in run(session, EVENTS, _event_parameters(provider_id, some)):
-            slot = slots[base + k][0]
-            filled = replace(slot, sum=total, count=count, min=least, max=most, quality=Shares(measured=total))
-            slots[base + k] = filled, known_at
-        for k, first, last in _outermost(session, provider_id, some):
-            slots[base + k] = replace(slots[base + k][0], first=first, last=last), slots[base + k][1]
-    found: dict[SlotRequest, list[tuple[Slot, datetime | None]]] = defaultdict(list)
-    for (request, _), slot_and_arrival in zip(flat, slots, strict=True):
-        found[request].append(slot_and_arrival)
-    return found
-
-
-def _event_parameters(provider_id: UUID, some: Sequence[tuple[SlotRequest, Period]]) -> dict[str, Any]:
-    hours = [whole_hours(period) for _, period in some]
-    edges = []
-    for k, ((_, period), (h0, h1)) in enumerate(zip(some, hours, strict=True)):
-        edges += [(k, a, b) for a, b in ((period.start, h0), (h1, period.end)) if a < b]
-    return {
-        "ks": list(range(len(some))),
-        "subscriptions": [r.subscription_id for r, _ in some],
-        "meters": [r.meter_id for r, _ in some],
-        "h0": [a for a, _ in hours],
-        "h1": [b for _, b in hours],
-        "eks": [k for k, _, _ in edges],
-        "esubscriptions": [some[k][0].subscription_id for k, _, _ in edges],
-        "emeters": [some[k][0].meter_id for k, _, _ in edges],
-        "x0": [a for _, a, _ in edges],
-        "x1": [b for _, _, b in edges],
-        "provider": provider_id,
-    }
-
-
-def _outermost(
-    session: Session, provider_id: UUID, some: Sequence[tuple[SlotRequest, Period]]
-) -> Iterable[tuple[int, Decimal, Decimal]]:
-    """First and last quantity of the slots whose aggregation asks for them."""
-    asked = [(k, r, p) for k, (r, p) in enumerate(some) if r.parts & {Part.FIRST, Part.LAST}]
-    if not asked:
-        return []
-    parameters = {
-        "ks": [k for k, _, _ in asked],
-        "subscriptions": [r.subscription_id for _, r, _ in asked],
-        "meters": [r.meter_id for _, r, _ in asked],
-        "a": [p.start for _, _, p in asked],
-        "b": [p.end for _, _, p in asked],
-        "provider": provider_id,
-    }
-    rows: Iterable[Any] = run(session, OUTERMOST, parameters).fetchall()
-    return rows

@@ -5,24 +5,17 @@ The statements are in the modules beside this one, by what they are about.
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
 from uuid import UUID
 
 from sqlalchemy.orm import Session
 
-from billing.metering.evidence import Evidence, PointEvidence
 from billing.metering.intervals import Epoch
 from billing.metering.late import Window
-from billing.metering.slots import Slot, SlotRequest, Usage
-from core.decimals import EXACT
-from core.period import Period
-from stores.usage import _events, _evidence, _readings, _references, _rewrite, _slots, _tail
-from stores.usage._evidence import Stretch
-from stores.usage._slots import Feed, Found, Piece, latest
+from billing.metering.slots import SlotRequest, Usage
+from stores.usage import _answers, _events, _readings, _references, _rewrite
 from stores.usage.port import EventColumns, RegisterState, Rewrite, StoredReading, UsageStore
 
 
@@ -96,59 +89,9 @@ class PostgresqlUsage:
     def slots_many(
         self, session: Session, provider_id: UUID, requests: Iterable[SlotRequest], *, now: datetime, evidence: bool
     ) -> dict[SlotRequest, Usage]:
-        """The usage of many items at once, in a fixed number of queries. Every request has an answer."""
+        """The usage of many items at once, in a fixed number of queries for each shape of request."""
         wanted = list(dict.fromkeys(requests))
-        if not wanted:
-            return {}
-        pieces = _slots.pieces(_slots.feeds(session, provider_id, wanted))
-        measured = _tail.extend(session, provider_id, pieces, _slots.measure(session, provider_id, pieces), now)
-        events = _slots.event_slots(session, provider_id, wanted)
-        points = _points(session, provider_id, pieces, measured) if evidence else {}
-        by_request: dict[SlotRequest, list[tuple[Piece, Found]]] = defaultdict(list)
-        for piece, found in zip(pieces, measured, strict=True):
-            by_request[piece.request].append((piece, found))
-        return {r: _usage(r, by_request[r], events[r], points.get(r, ())) for r in wanted}
-
-
-def _points(
-    session: Session, provider_id: UUID, pieces: Sequence[Piece], measured: Sequence[Found]
-) -> dict[SlotRequest, list[PointEvidence]]:
-    """Pieces of one feed joined over the request's slots, with their evidence."""
-    joined: dict[tuple[SlotRequest, Feed], Stretch] = {}
-    for piece, found in zip(pieces, measured, strict=True):
-        before = joined.get((piece.request, piece.feed))
-        if before is not None:
-            found, start = before.found + found, before.period.start
-        else:
-            start = piece.period.start
-        joined[piece.request, piece.feed] = Stretch(piece.feed, Period(start, piece.period.end), found)
-    gathered = _evidence.gather(session, provider_id, list(joined.values()))
-    points: dict[SlotRequest, list[PointEvidence]] = defaultdict(list)
-    for (request, _), point in zip(joined, gathered, strict=True):
-        points[request].append(point)
-    return points
-
-
-def _usage(
-    request: SlotRequest,
-    measured: Sequence[tuple[Piece, Found]],
-    events: Sequence[tuple[Slot, datetime | None]],
-    points: Sequence[PointEvidence],
-) -> Usage:
-    slots = [slot for slot, _ in events]
-    known = max((arrival for _, arrival in events if arrival is not None), default=None)
-    count, quantity = sum(s.count for s in slots), Decimal(0)
-    for slot in slots:
-        quantity = EXACT.add(quantity, slot.sum)
-    for piece, found in measured:
-        slots[piece.slot] = _with(slots[piece.slot], piece.feed, found)
-        known = latest(known, found.known_at)
-    return Usage(tuple(slots), Evidence(request.unit, tuple(points), count, quantity), known)
-
-
-def _with(slot: Slot, feed: Feed, found: Found) -> Slot:
-    shares = found.shares.scaled(feed.scale)
-    return replace(slot, sum=EXACT.add(slot.sum, shares.total), quality=slot.quality + shares)
+        return _answers.answer(session, provider_id, wanted, now, evidence) if wanted else {}
 
 
 PLUGIN: UsageStore = PostgresqlUsage()

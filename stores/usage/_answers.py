@@ -1,0 +1,200 @@
+"""Answers to requests: what registers and events filled, put together slot by slot."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from uuid import UUID
+
+from sqlalchemy.orm import Session
+
+from billing.metering.evidence import Evidence, PointEvidence
+from billing.metering.quality import NONE, Shares
+from billing.metering.reported import with_levels
+from billing.metering.slots import Event, Part, Slot, SlotRequest, Usage, total
+from core.decimals import EXACT
+from core.period import Period
+from stores.usage import _event_runs, _event_slots, _evidence, _register_runs, _slots, _tail
+from stores.usage._event_runs import Carried
+from stores.usage._evidence import Stretch
+from stores.usage._register_runs import Strip
+from stores.usage._runs import Run, is_fine, runs_of
+from stores.usage._slots import Feed, Found, Piece, latest
+
+DIRECTION = "direction"
+_WORDS = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
+_WAYS = {"in": "in", "out": "out", "rx": "in", "tx": "out", "ingress": "in", "egress": "out"}
+
+
+def direction_of(register: str) -> str | None:
+    """The way that a register counts, by the words in its name: `in_octets`, `ifHCOutOctets`, `eth0_rx`."""
+    ways = (_WAYS.get(word.lower()) for word in _WORDS.findall(register))
+    return next((way for way in ways if way is not None), None)
+
+
+@dataclass
+class Answer:
+    """A request's slots while they are being filled."""
+
+    slots: list[Slot]
+    known_until: datetime | None = None
+    points: list[PointEvidence] = field(default_factory=list)
+    event_count: int = 0
+    event_quantity: Decimal = Decimal(0)
+    events: Sequence[Event] = ()
+
+
+def answer(
+    session: Session, provider_id: UUID, wanted: Sequence[SlotRequest], now: datetime, evidence: bool
+) -> dict[SlotRequest, Usage]:
+    """The usage of each request, in a fixed number of queries for each shape of request."""
+    answers = {request: Answer([Slot(period) for period in request.periods]) for request in wanted}
+    _fill_events(session, provider_id, answers)
+    _fill_registers(session, provider_id, answers, now, evidence)
+    before = _event_runs.carried(session, provider_id, [r for r in wanted if r.carried])
+    return {request: _usage(request, answers[request], before.get(request)) for request in wanted}
+
+
+def _usage(request: SlotRequest, filled: Answer, before: Carried | None) -> Usage:
+    slots = filled.slots
+    if request.carried:
+        slots = with_levels(slots, before.levels if before else {})
+    known = latest(filled.known_until, before.known_at if before else None)
+    evidence = Evidence(request.unit, tuple(filled.points), filled.event_count, filled.event_quantity)
+    return Usage(tuple(slots), evidence, known, tuple(filled.events))
+
+
+def _fill_events(session: Session, provider_id: UUID, answers: dict[SlotRequest, Answer]) -> None:
+    singly, hours, runs = [], [], []
+    for request, filled in answers.items():
+        for run in runs_of(request.edges):
+            if _from_events(request, run):
+                runs.append((request, run))
+            elif is_fine(request, run):
+                hours.append((request, run))
+            else:
+                singly += [(request, slot) for slot in filled.slots[run.first : run.first + run.count]]
+    slots = {request: filled.slots for request, filled in answers.items()}
+    for known in (
+        _event_slots.fill(session, provider_id, singly),
+        _event_runs.fill_hours(session, provider_id, hours, slots),
+        _event_runs.fill_runs(session, provider_id, runs, slots),
+    ):
+        for request, arrived in known.items():
+            answers[request].known_until = latest(answers[request].known_until, arrived)
+    for filled in answers.values():
+        filled.event_count = sum(slot.count for slot in filled.slots)
+        filled.event_quantity = total(slot.sum for slot in filled.slots)
+    for request, found in _event_runs.events(session, provider_id, [r for r in answers if r.events]).items():
+        answers[request].events = found
+
+
+def _from_events(request: SlotRequest, run: Run) -> bool:
+    """Whether events have to be looked at one by one: rollups do not tell what is asked."""
+    if request.dimensions or request.parts & {Part.DISTINCT, Part.INTEGRAL}:
+        return True
+    return is_fine(request, run) and (not run.of_hours or bool(request.parts & {Part.FIRST, Part.LAST}))
+
+
+def _fill_registers(
+    session: Session, provider_id: UUID, answers: dict[SlotRequest, Answer], now: datetime, evidence: bool
+) -> None:
+    wanted = [request for request in answers if request.registers]
+    if not wanted:
+        return
+    fed = _slots.feeds(session, provider_id, wanted)
+    strips = _register_runs.strips(fed)
+    _register_runs.measure(session, provider_id, strips)
+    pieces = _slots.pieces(fed)
+    found = _extended(session, provider_id, pieces, _slots.measure(session, provider_id, pieces), strips, now)
+    for piece, each in zip(pieces, found, strict=True):
+        _add(piece.request, answers[piece.request], piece.feed, piece.slot, each)
+    for strip in strips:
+        filled, covered = answers[strip.request], Part.COVERAGE in strip.request.parts
+        for slot, each in strip.found.items():
+            _add(strip.request, filled, strip.feed, slot, each, (1, slot in strip.unknown) if covered else (0, False))
+    if evidence:
+        for request, points in _points(session, provider_id, pieces, found, strips).items():
+            answers[request].points = points
+
+
+def _extended(
+    session: Session,
+    provider_id: UUID,
+    pieces: Sequence[Piece],
+    found: Sequence[Found],
+    strips: Sequence[Strip],
+    now: datetime,
+) -> list[Found]:
+    """What was found of pieces, and (in place) of strips, with what is estimated after the last reading.
+
+    Where it is asked which slots are known, nothing is put in the place of those that are not.
+    """
+    silent = [
+        (strip, slot) for strip in strips if Part.COVERAGE not in strip.request.parts for slot in _after_readings(strip)
+    ]
+    more = [Piece(strip.request, slot, strip.feed, strip.within(slot)) for strip, slot in silent]
+    before = [strip.found[slot] for strip, slot in silent]
+    extended = _tail.extend(session, provider_id, [*pieces, *more], [*found, *before], now)
+    for (strip, slot), each in zip(silent, extended[len(pieces) :], strict=True):
+        strip.found[slot] = each
+    return extended[: len(pieces)]
+
+
+def _after_readings(strip: Strip) -> Iterator[int]:
+    until = strip.feed.read_until
+    return (slot for slot in strip.slots if until is not None and strip.request.periods[slot].end > until)
+
+
+def _add(
+    request: SlotRequest,
+    filled: Answer,
+    feed: Feed,
+    number: int,
+    found: Found,
+    coverage: tuple[int, bool] = (0, False),
+) -> None:
+    slot, shares = filled.slots[number], found.shares.scaled(feed.scale)
+    _put(slot, shares, coverage)
+    if request.dimensions:
+        cell = tuple(direction_of(feed.register) if name == DIRECTION else None for name in request.dimensions)
+        _put(slot.cells.setdefault(cell, Slot(slot.period)), shares, coverage)  # type: ignore[attr-defined]
+    filled.known_until = latest(filled.known_until, found.known_at)
+
+
+def _put(slot: Slot, shares: Shares, coverage: tuple[int, bool]) -> None:
+    slot.sum = EXACT.add(slot.sum, shares.total)
+    slot.quality = shares if slot.quality is NONE else slot.quality + shares
+    slot.registers += coverage[0]
+    slot.unknown += coverage[1]
+
+
+def _points(
+    session: Session,
+    provider_id: UUID,
+    pieces: Sequence[Piece],
+    found: Sequence[Found],
+    strips: Sequence[Strip],
+) -> dict[SlotRequest, list[PointEvidence]]:
+    """Pieces and strips of one feed joined over the request's slots, with their evidence."""
+    parts = [(p.request, p.feed, p.period, each) for p, each in zip(pieces, found, strict=True)]
+    parts += [(s.request, s.feed, s.period, s.joined()) for s in strips]
+    joined: dict[tuple[SlotRequest, Feed], Stretch] = {}
+    for request, feed, period, each in sorted(parts, key=_start):
+        before = joined.get((request, feed))
+        if before is None:
+            joined[request, feed] = Stretch(feed, period, each)
+        else:
+            joined[request, feed] = Stretch(feed, Period(before.period.start, period.end), before.found + each)
+    points: dict[SlotRequest, list[PointEvidence]] = defaultdict(list)
+    for (request, _), point in zip(joined, _evidence.gather(session, provider_id, list(joined.values())), strict=True):
+        points[request].append(point)
+    return points
+
+
+def _start(part: tuple[SlotRequest, Feed, Period, Found]) -> datetime:
+    return part[2].start

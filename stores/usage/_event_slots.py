@@ -1,0 +1,99 @@
+"""What events came to, slot by slot: whole hours from the rollups, what sticks out at the edges from events."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy.orm import Session
+
+from billing.metering.quality import Shares
+from billing.metering.slots import Part, Slot, SlotRequest
+from stores.statements import CHUNK, chunks, run
+from stores.usage._slots import whole_hours
+
+EVENTS = """
+SELECT k, sum(quantity), sum(count)::int8, min(minimum), max(maximum), max(known_at) FROM (
+  SELECT w.k, h.quantity, h.count, h.minimum, h.maximum, h.known_at
+  FROM unnest(%(ks)b::int4[], %(subscriptions)b::uuid[], %(meters)b::uuid[], %(h0)b::timestamptz[],
+              %(h1)b::timestamptz[])
+    AS w (k, subscription_id, meter_id, h0, h1)
+  JOIN event_hour h ON h.provider_id = %(provider)b AND h.subscription_id = w.subscription_id
+    AND h.meter_id = w.meter_id AND h.hour >= w.h0 AND h.hour < w.h1
+  UNION ALL
+  SELECT w.k, e.quantity, 1, e.quantity, e.quantity, e.received_at
+  FROM unnest(%(eks)b::int4[], %(esubscriptions)b::uuid[], %(emeters)b::uuid[], %(x0)b::timestamptz[],
+              %(x1)b::timestamptz[])
+    AS w (k, subscription_id, meter_id, x0, x1)
+  JOIN usage_event e ON e.provider_id = %(provider)b AND e.subscription_id = w.subscription_id
+    AND e.meter_id = w.meter_id AND e.at >= w.x0 AND e.at < w.x1
+) parts GROUP BY k
+"""
+OUTERMOST = """
+SELECT w.k, f.quantity, l.quantity
+FROM unnest(%(ks)b::int4[], %(subscriptions)b::uuid[], %(meters)b::uuid[], %(a)b::timestamptz[], %(b)b::timestamptz[])
+  AS w (k, subscription_id, meter_id, a, b)
+CROSS JOIN LATERAL (
+  SELECT e.quantity FROM usage_event e WHERE e.provider_id = %(provider)b AND e.subscription_id = w.subscription_id
+    AND e.meter_id = w.meter_id AND e.at >= w.a AND e.at < w.b
+  ORDER BY e.at, e.event_id COLLATE "C", e.digest LIMIT 1) f
+CROSS JOIN LATERAL (
+  SELECT e.quantity FROM usage_event e WHERE e.provider_id = %(provider)b AND e.subscription_id = w.subscription_id
+    AND e.meter_id = w.meter_id AND e.at >= w.a AND e.at < w.b
+  ORDER BY e.at DESC, e.event_id COLLATE "C" DESC, e.digest DESC LIMIT 1) l
+"""
+
+Wanted = tuple[SlotRequest, Slot]
+
+
+def fill(session: Session, provider_id: UUID, wanted: Sequence[Wanted]) -> dict[SlotRequest, datetime]:
+    """Fill slots in place, and tell the latest arrival by request where there was one."""
+    known: dict[SlotRequest, datetime] = {}
+    for base, some in zip(range(0, len(wanted), CHUNK), chunks(wanted), strict=True):
+        for k, total, count, least, most, known_at in run(session, EVENTS, _parameters(provider_id, some)):
+            request, slot = wanted[base + k]
+            slot.sum, slot.count, slot.min, slot.max, slot.quality = total, count, least, most, Shares(measured=total)
+            known[request] = max(known_at, known.get(request, known_at))
+        for k, first, last in _outermost(session, provider_id, some):
+            wanted[base + k][1].first, wanted[base + k][1].last = first, last
+    return known
+
+
+def _parameters(provider_id: UUID, some: Sequence[Wanted]) -> dict[str, Any]:
+    hours = [whole_hours(slot.period) for _, slot in some]
+    edges = []
+    for k, ((_, slot), (h0, h1)) in enumerate(zip(some, hours, strict=True)):
+        edges += [(k, a, b) for a, b in ((slot.period.start, h0), (h1, slot.period.end)) if a < b]
+    return {
+        "ks": list(range(len(some))),
+        "subscriptions": [r.subscription_id for r, _ in some],
+        "meters": [r.meter_id for r, _ in some],
+        "h0": [a for a, _ in hours],
+        "h1": [b for _, b in hours],
+        "eks": [k for k, _, _ in edges],
+        "esubscriptions": [some[k][0].subscription_id for k, _, _ in edges],
+        "emeters": [some[k][0].meter_id for k, _, _ in edges],
+        "x0": [a for _, a, _ in edges],
+        "x1": [b for _, _, b in edges],
+        "provider": provider_id,
+    }
+
+
+def _outermost(session: Session, provider_id: UUID, some: Sequence[Wanted]) -> Iterable[tuple[int, Decimal, Decimal]]:
+    """First and last quantity of the slots whose aggregation asks for them."""
+    asked = [(k, r, slot.period) for k, (r, slot) in enumerate(some) if r.parts & {Part.FIRST, Part.LAST}]
+    if not asked:
+        return []
+    parameters = {
+        "ks": [k for k, _, _ in asked],
+        "subscriptions": [r.subscription_id for _, r, _ in asked],
+        "meters": [r.meter_id for _, r, _ in asked],
+        "a": [p.start for _, _, p in asked],
+        "b": [p.end for _, _, p in asked],
+        "provider": provider_id,
+    }
+    rows: Iterable[Any] = run(session, OUTERMOST, parameters).fetchall()
+    return rows

@@ -1,0 +1,224 @@
+"""What registers counted in runs of slots, and which of the slots they counted throughout.
+
+Whole hours come from the rollups. For shorter slots intervals are cut in the database, by the arithmetic of
+`billing.metering.cuts`: the unwrapped register at the cut, quantised once, half away from zero; exact, since numbers
+here are. A contract test compares the two.
+"""
+
+# ruff: noqa: S608 (statements are put together from constants and the shape of a request; values are parameters)
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy.orm import Session
+
+from billing.metering.quality import ZERO, Shares
+from billing.metering.slots import Part, SlotRequest, total
+from core.decimals import EXACT
+from core.period import Period
+from stores.statements import run
+from stores.usage._runs import Run, is_fine, runs_of
+from stores.usage._slots import Feed, Found, latest
+
+TICK = timedelta(microseconds=1)
+# So many slots may come back from one statement.
+SLOTS_MOST = 200_000
+
+
+def _cut(origin: str, quantity: str, at: str) -> str:
+    """SQL: what a register had reached at an instant within an interval; see `cuts.part`."""
+    whole = "(extract(epoch FROM i.end_at - i.start_at) * 1000000)"
+    share = f"(({origin} * {whole} + {quantity} * extract(epoch FROM {at} - i.start_at) * 1000000) * 1000000)"
+    rounded = f"sign({share}) * div(2 * abs({share}) + {whole}, 2 * {whole}) * 0.000001"
+    return f"""CASE WHEN {at} = i.start_at THEN {origin} WHEN {at} = i.end_at THEN {origin} + {quantity}
+               ELSE {rounded} END"""
+
+
+WANTED = """
+unnest(%(ks)b::int4[], %(registers)b::uuid[], %(starts)b::timestamptz[], %(steps)b::int8[],
+       %(a)b::timestamptz[], %(b)b::timestamptz[]) AS w (k, register_id, start, step, a, b)
+"""
+# What no slot needs is NULL, which costs nothing to send.
+INTERVALS = f"""
+SELECT p.k, p.n, sum(p.quantity),
+       sum(p.quantity) FILTER (WHERE p.quality = 'interpolated' OR p.quality = 'measured' AND p.cut),
+       sum(p.quantity) FILTER (WHERE p.quality IN ('estimated', 'invalid')),
+       sum(p.quantity) FILTER (WHERE p.quality = 'substituted'),
+       sum(p.metered), count(*) FILTER (WHERE p.begins), max(p.known_at),
+       (sum(p.length) FILTER (WHERE p.quality NOT IN ('estimated', 'invalid')) * 1000000)::int8
+FROM (
+  SELECT w.k, s.n, i.quality, i.known_at, (x.a, x.b) <> (i.start_at, i.end_at) AS cut,
+         x.a IN (i.start_at, w.a) AS begins,
+         extract(epoch FROM x.b - x.a) AS length,
+         {_cut("i.start_value", "i.quantity", "x.b")} - {_cut("i.start_value", "i.quantity", "x.a")} AS quantity,
+         {_cut("0", "i.metered", "x.b")} - {_cut("0", "i.metered", "x.a")} AS metered
+  FROM {WANTED}
+  CROSS JOIN LATERAL (
+    (SELECT * FROM interval i WHERE i.provider_id = %(provider)b AND i.register_id = w.register_id AND i.start_at <= w.a
+     ORDER BY i.start_at DESC LIMIT 1)
+    UNION ALL
+    SELECT * FROM interval i WHERE i.provider_id = %(provider)b AND i.register_id = w.register_id
+      AND i.start_at > w.a AND i.start_at < w.b) i
+  CROSS JOIN LATERAL generate_series(
+    (extract(epoch FROM greatest(i.start_at, w.a) - w.start) * 1000000)::int8 / w.step,
+    ((extract(epoch FROM least(i.end_at, w.b) - w.start) * 1000000)::int8 - 1) / w.step) AS s (n)
+  CROSS JOIN LATERAL (
+    SELECT w.start + s.n * w.step * interval '1 microsecond' AS a,
+           w.start + (s.n + 1) * w.step * interval '1 microsecond' AS b) slot
+  CROSS JOIN LATERAL (
+    SELECT greatest(i.start_at, slot.a, w.a) AS a, least(i.end_at, slot.b, w.b) AS b) x
+  WHERE i.end_at > w.a
+) p GROUP BY p.k, p.n
+"""
+HOURS = f"""
+SELECT w.k, (extract(epoch FROM h.hour - w.start) / 3600)::int8,
+       h.measured + h.interpolated + h.estimated + h.substituted, nullif(h.interpolated, 0), nullif(h.estimated, 0),
+       nullif(h.substituted, 0), nullif(h.invalid, 0), h.intervals::int8, h.known_at, NULL::int8
+FROM {WANTED}
+JOIN register_hour h ON h.provider_id = %(provider)b AND h.register_id = w.register_id
+  AND h.hour >= w.a AND h.hour < w.b
+"""
+
+
+@dataclass
+class Strip:
+    """A run as far as one feed counts in it, and what was found: by the number of the request's slot.
+
+    `unknown` are the slots in which the register was not measured throughout the time for which it counts.
+    """
+
+    request: SlotRequest
+    feed: Feed
+    run: Run
+    period: Period
+    found: dict[int, Found] = field(default_factory=dict)
+    unknown: set[int] = field(default_factory=set)
+
+    @property
+    def slots(self) -> range:
+        """The numbers of the request's slots that it touches."""
+        before = (self.period.start - self.run.start) // self.run.step
+        until = -((self.run.start - self.period.end) // self.run.step)
+        return range(self.run.first + before, self.run.first + until)
+
+    @property
+    def from_hours(self) -> bool:
+        """Whether rollups tell all that is asked: whole hours, whichever of their minutes were known."""
+        whole = not (
+            (self.period.start - self.run.start) % self.run.step or (self.period.end - self.run.start) % self.run.step
+        )
+        return self.run.of_hours and whole and Part.COVERAGE not in self.request.parts
+
+    def within(self, slot: int) -> Period:
+        """The part of a slot in which the register counts."""
+        period = self.request.periods[slot]
+        return Period(max(period.start, self.period.start), min(period.end, self.period.end))
+
+    def joined(self) -> Found:
+        """All slots together, in the register's unit."""
+        found = self.found.values()
+        shares = Shares(
+            total(f.shares.measured for f in found),
+            total(f.shares.interpolated for f in found),
+            total(f.shares.estimated for f in found),
+            total(f.shares.substituted for f in found),
+            total(f.shares.invalid for f in found),
+        )
+        known: datetime | None = None
+        estimate = None
+        for each in found:
+            known = latest(known, each.known_at)
+            if each.estimate is not None:
+                estimate = each.estimate if estimate is None else estimate + each.estimate
+        return Found(shares, sum(f.intervals for f in found), known, estimate)
+
+
+def strips(fed: Mapping[SlotRequest, Iterable[Feed]]) -> list[Strip]:
+    """Assignments cut into the runs that are counted as one."""
+    return [
+        Strip(request, feed, run_, Period(max(feed.start, run_.start), min(feed.end, run_.end)))
+        for request, feeds in fed.items()
+        for run_ in runs_of(request.edges)
+        if is_fine(request, run_)
+        for feed in feeds
+        if feed.start < run_.end and run_.start < feed.end
+    ]
+
+
+def measure(session: Session, provider_id: UUID, wanted: Sequence[Strip]) -> None:
+    """Fill in what was found, slots in order of time."""
+    for statement, some in (
+        (HOURS, [s for s in wanted if s.from_hours]),
+        (INTERVALS, [s for s in wanted if not s.from_hours]),
+    ):
+        for few in _portions(some):
+            _measure(session, provider_id, statement, few)
+
+
+def _measure(session: Session, provider_id: UUID, statement: str, wanted: Sequence[Strip]) -> None:
+    parameters: dict[str, Any] = {
+        "ks": list(range(len(wanted))),
+        "registers": [s.feed.register_id for s in wanted],
+        "starts": [s.run.start for s in wanted],
+        "steps": [s.run.step // TICK for s in wanted],
+        "a": [s.period.start for s in wanted],
+        "b": [s.period.end for s in wanted],
+        "provider": provider_id,
+    }
+    known: list[dict[int, int]] = [{} for _ in wanted]
+    rows: list[dict[int, Found]] = [{} for _ in wanted]
+    for k, n, quantity, interpolated, estimated, substituted, invalid, intervals, known_at, microseconds in run(
+        session, statement, parameters
+    ):
+        slot = wanted[k].run.first + n
+        rows[k][slot] = Found(_shares(quantity, interpolated, estimated, substituted, invalid), intervals, known_at)
+        known[k][slot] = microseconds or 0
+    for strip, found, lengths in zip(wanted, rows, known, strict=True):
+        strip.found = {slot: found.get(slot, NOTHING) for slot in strip.slots}
+        if Part.COVERAGE in strip.request.parts:
+            strip.unknown = {slot for slot in strip.slots if lengths.get(slot, 0) < _length(strip, slot)}
+
+
+NOTHING = Found()
+
+
+def _length(strip: Strip, slot: int) -> int:
+    return _microseconds(strip.within(slot))
+
+
+def _microseconds(period: Period) -> int:
+    return (period.end - period.start) // TICK
+
+
+def _shares(
+    quantity: Decimal,
+    interpolated: Decimal | None,
+    estimated: Decimal | None,
+    substituted: Decimal | None,
+    invalid: Decimal | None,
+) -> Shares:
+    measured = quantity
+    for doubtful in (interpolated, estimated, substituted):
+        if doubtful is not None:
+            measured = EXACT.subtract(measured, doubtful)
+    return Shares(measured, interpolated or ZERO, estimated or ZERO, substituted or ZERO, invalid or ZERO)
+
+
+def _portions(wanted: Iterable[Strip]) -> Iterator[list[Strip]]:
+    """A few strips at a time, so that no answer grows without bound."""
+    some: list[Strip] = []
+    slots = 0
+    for strip in wanted:
+        if some and slots + len(strip.slots) > SLOTS_MOST:
+            yield some
+            some, slots = [], 0
+        some.append(strip)
+        slots += len(strip.slots)
+    if some:
+        yield some
