@@ -157,9 +157,11 @@ class BillingRunPayer(Base, Recorded):
         CheckConstraint("status IN ('pending', 'done', 'parked')", name="status"),
         CheckConstraint("(status = 'parked') = (reason IS NOT NULL)", name="reason"),
         Index(
-            "ix_billing_run_payer_open",
+            "ix_billing_run_payer_next",
             "provider_id",
             "run_id",
+            "tries",
+            "payer_id",
             postgresql_where=text("status = 'pending'"),
         ),
     )
@@ -214,6 +216,11 @@ class Invoice(Base, Tenant, Resource):
         CheckConstraint("status <> 'paid' OR settled_amount = total_amount", name="paid"),
         Index("ix_invoice_account", "provider_id", "account_id", "id"),
         Index("ix_invoice_draft", "provider_id", "bill_on", postgresql_where=text("status = 'draft'")),
+        Index(
+            "ix_invoice_to_finalize",
+            *("provider_id", "run_id", "bill_on", "account_id", "currency", "id"),
+            postgresql_where=text("status = 'draft' AND finalizes"),
+        ),
         Index("ix_invoice_due", "due_at", postgresql_where=text("status = 'open'")),
         Index("ix_invoice_run", "provider_id", "run_id"),
         Index(
