@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from decimal import Decimal
 from functools import cached_property
 from typing import Any, Protocol
@@ -57,6 +57,7 @@ class Needs:
         dimensions: usage is grouped by these event properties.
         events: every event is a piece of its own, in order of time.
         index: usage is cut at the slots of the index with this code, whose values the price asks for.
+        cells: values of the dimensions, in the order in which what is free is used up.
         placed: there is no price for a quantity without time and properties: for what was committed and not used.
     """
 
@@ -65,6 +66,7 @@ class Needs:
     dimensions: tuple[str, ...] = ()
     events: bool = False
     index: str | None = None
+    cells: tuple[tuple[str, ...], ...] = ()
     placed: bool = False
 
     @property
@@ -134,13 +136,32 @@ class Metered:
         """The same usage with each piece changed."""
         return replace(self, pieces=tuple(change(piece) for piece in self.pieces))
 
+    def ordered(self, dimensions: tuple[str, ...], cells: tuple[tuple[str, ...], ...]) -> Metered:
+        """The same usage in order of time, at one time in the order of cells; what is in none of them comes last."""
+        ranks = {cell: rank for rank, cell in enumerate(cells)}
+
+        def rank(piece: Piece) -> tuple[datetime, int]:
+            told = piece.properties or {}
+            start = piece.period.start if piece.period else datetime.min.replace(tzinfo=UTC)
+            return start, ranks.get(tuple(told.get(name) or "" for name in dimensions), len(cells))
+
+        return replace(self, pieces=tuple(sorted(self.pieces, key=rank)))
+
     def first(self, quantity: Decimal) -> Metered:
-        """As much of it as comes first, up to a quantity."""
+        """As much of it as comes first, up to a quantity; all of it when that is no more."""
+        if quantity >= self.total:
+            return self  # though a part of it may be more, where a later one is taken back
         return replace(self, pieces=tuple(_first(self.pieces, quantity)))
 
-    def after(self, quantity: Decimal) -> Metered:
-        """What is left when a quantity is taken off the beginning."""
-        return replace(self, pieces=tuple(_after(self.pieces, quantity)))
+    def after(self, quantity: Decimal, *, counted: bool = False) -> Metered:
+        """What is left when a quantity is taken off the beginning; nothing when that is no more.
+
+        Args:
+            counted: the events of a piece that is cut belong to what is left of it, not to what is taken off.
+        """
+        if quantity >= self.total:
+            return replace(self, pieces=())
+        return replace(self, pieces=tuple(_after(self.pieces, quantity, counted)))
 
     def grown(self, quantity: Decimal) -> Metered:
         """With a quantity added that has no time and no properties: nobody used it."""
@@ -165,14 +186,15 @@ def _first(pieces: Iterable[Piece], quantity: Decimal) -> Iterable[Piece]:
         left = EXACT.subtract(left, piece.quantity)
 
 
-def _after(pieces: Iterable[Piece], quantity: Decimal) -> Iterable[Piece]:
-    """The pieces after a quantity; of the one that is cut the events stay with its first part."""
+def _after(pieces: Iterable[Piece], quantity: Decimal, counted: bool) -> Iterable[Piece]:
+    """The pieces after a quantity."""
     left = quantity
     for piece in pieces:
         if left <= 0:
             yield piece
         elif piece.quantity > left:
-            yield replace(piece, quantity=EXACT.subtract(piece.quantity, left), count=0)
+            rest = EXACT.subtract(piece.quantity, left)
+            yield replace(piece, quantity=rest, count=piece.count if counted else 0)
             left = ZERO
         else:
             left = EXACT.subtract(left, piece.quantity)

@@ -81,7 +81,7 @@ def before_model(modifiers: Modifiers, metered: Metered, steps: list[dict[str, s
         steps.append(_step("round_quantity", metered.total, to=modifiers.rounding.to))
     if modifiers.included:
         included = scaled_quantity(modifiers.included, metered.share)
-        metered = metered.after(included)
+        metered = metered.after(included, counted=True)
         steps.append(_step("included", metered.total, included=included))
     return metered
 

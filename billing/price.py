@@ -74,6 +74,8 @@ class Price:
 
     def _rate(self, metered: Metered) -> Rating:
         steps: list[dict[str, str]] = []
+        if self.model.needs.cells:
+            metered = metered.ordered(self.model.needs.dimensions, self.model.needs.cells)
         metered = before_model(self.modifiers, metered, steps)
         if self.modifiers.commitment is not None:
             parts = committed_parts(self.modifiers.commitment, self.model, metered, steps)

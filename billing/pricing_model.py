@@ -24,6 +24,8 @@ DECIMAL_STRING: dict[str, Any] = {
     "pattern": r"^(0|[1-9][0-9]{0,25})(\.[0-9]{1,12})?$",
     "examples": ["0.25"],
 }
+# The same for what may be below zero.
+SIGNED_STRING: dict[str, Any] = {**DECIMAL_STRING, "pattern": r"^-?(0|[1-9][0-9]{0,25})(\.[0-9]{1,12})?$"}
 
 # JSON schema of a number of things; digits in a string are taken too.
 COUNT: dict[str, Any] = {
