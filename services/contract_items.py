@@ -77,6 +77,11 @@ def load_subscription(ctx: Context, subscription_id: UUID, *, as_agreed: bool = 
     return _load(ctx, Subscription.id == subscription_id, as_agreed=as_agreed)
 
 
+def load_subscriptions(ctx: Context, subscription_ids: Collection[UUID]) -> Contracts:
+    """The items of some subscriptions, in a fixed number of queries."""
+    return _load(ctx, among(Subscription.id, subscription_ids))
+
+
 def _load(ctx: Context, wanted: ColumnElement[bool], *, as_agreed: bool = False) -> Contracts:
     rows = ctx.session.execute(_items(ctx).where(wanted)).all()
     terms = ctx.session.execute(_terms(ctx).where(wanted)).all()

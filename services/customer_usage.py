@@ -14,22 +14,18 @@ from sqlalchemy import and_, select
 
 from billing import rating
 from billing.counting import Stretch
-from billing.items import USAGE, AgreedTerm, Item, MeterTerms, PriceTerms
+from billing.items import USAGE, Item, PriceTerms
 from billing.metering.aggregations.protocol import Aggregation
 from billing.metering.quality import Shares
-from billing.metering.slots import SlotRequest, Usage
-from billing.periods import Interval
-from billing.terms import Term, TermRow, fold
 from core.decimals import EXACT
-from core.errors import Refused
 from core.money import Money
-from core.period import Period, utc
+from core.period import Period
 from models.accounts import Account
-from models.catalog import Meter, Plan, PlanVersion, Price
+from models.catalog import Plan, PlanVersion, Price
 from models.subscriptions import Subscription, SubscriptionItem, SubscriptionItemTerm
 from services import contract_items
 from services.context import Context, visible
-from services.sets import among
+from services.so_far import SoFar, so_far
 from stores.usage import slots_many
 
 # A page shows so many metered charges, those of the newest subscriptions; a master account may have thousands.
@@ -38,18 +34,14 @@ SHOWN_MAX = 100
 
 @dataclass(frozen=True)
 class Metered:
-    """A usage charge that runs now."""
+    """A usage charge that runs now; `price` is the one in force."""
 
     item: Item
+    price: PriceTerms
     name: str
     plan_name: str
     account_name: str
     reference: str | None
-
-    @property
-    def price(self) -> PriceTerms:
-        """The price in force."""
-        return self.item.terms[-1].price
 
     @property
     def counted(self) -> Aggregation:
@@ -65,7 +57,7 @@ class Metered:
 
 
 @dataclass(frozen=True)
-class SoFar:
+class RunningSum:
     """A usage charge's running span: what was used until now and what that comes to, net.
 
     A change of price within the span cuts it; the parts are rated each by its price, as they will be billed.
@@ -79,24 +71,37 @@ class SoFar:
 
 
 def metered(ctx: Context) -> Sequence[Metered]:
-    """The usage charges in force that the caller may see, of the newest subscriptions first; two queries, and one for
-    each price that was changed within a running span.
+    """The usage charges in force that the caller may see, of the newest subscriptions first, in a fixed number of
+    queries.
     """
     rows = ctx.session.execute(_running(ctx)).all()
-    timelines = _timelines(ctx, [row[0].id for row in rows])
-    return [_metered(ctx, row, timelines[row[0].id]) for row in rows]
+    contracts = contract_items.load_subscriptions(ctx, {row.subscription_id for row in rows})
+    items = {item.item_id: item for item in contracts.items}
+    prices = {(item.item_id, term.price.price_id): term.price for item in contracts.items for term in item.terms}
+    return [
+        Metered(items[row.item_id], price, row.name, row.plan, row.account, row.reference)
+        for row in rows
+        if (price := prices.get((row.item_id, row.price_id))) is not None
+    ]
 
 
-def so_far(ctx: Context, charges: Sequence[Metered]) -> Sequence[SoFar]:
+def running_sums(ctx: Context, charges: Sequence[Metered]) -> Sequence[RunningSum]:
     """What each charge's running span comes to until now, in a fixed number of queries."""
     spans = [charge.item.cadence(charge.price).span_at(ctx.now) for charge in charges]
-    parts = [_parts(ctx, charge, span) for charge, span in zip(charges, spans, strict=True)]
-    wanted = [request for each in parts for _, _, request in each]
-    used = slots_many(ctx.session, ctx.provider.id, wanted, now=ctx.now, evidence=False) if wanted else {}
-    return [
-        _so_far(charge, span, [(term, stretch, used[request]) for term, stretch, request in each])
-        for charge, span, each in zip(charges, spans, parts, strict=True)
-    ]
+    found: defaultdict[UUID, list[SoFar]] = defaultdict(list)
+    for each in so_far(ctx, [(charge.item, span) for charge, span in zip(charges, spans, strict=True)]):
+        found[each.item.item_id].append(each)
+    return [_sum(charge, span, found[charge.item.item_id]) for charge, span in zip(charges, spans, strict=True)]
+
+
+def _sum(charge: Metered, span: Period, parts: Sequence[SoFar]) -> RunningSum:
+    quantity, amount = Decimal(0), Money(0, charge.price.currency)
+    for part in parts:
+        quantity = EXACT.add(quantity, part.quantity)
+        if part.amount is not None:
+            amount += part.amount
+    rated = all(part.amount is not None for part in parts)
+    return RunningSum(charge, span, quantity, amount if rated else None)
 
 
 def stretches(ctx: Context, charge: Metered, edges: Sequence[datetime]) -> tuple[Stretch, Sequence[Stretch]]:
@@ -110,30 +115,6 @@ def stretches(ctx: Context, charge: Metered, edges: Sequence[datetime]) -> tuple
     # A level is no sum of what was counted, so what is known of that says nothing of its parts.
     whole, *found = (replace(each, quality=Shares(measured=each.quantity)) for each in (whole, *found))
     return whole, found
-
-
-def _parts(ctx: Context, charge: Metered, span: Period) -> list[tuple[AgreedTerm, Period, SlotRequest]]:
-    """The stretches of a running span, each under one term, and what asks for their usage until now."""
-    parts = []
-    for term in charge.item.terms:
-        start, end = max(span.start, term.start), min(term.end or span.end, span.end)
-        if start < min(end, ctx.now):
-            request = rating.slot_request(charge.item, term.price, Period(start, end), until=min(end, ctx.now))
-            assert request is not None  # usage is counted
-            parts.append((term, Period(start, end), request))
-    return parts
-
-
-def _so_far(charge: Metered, span: Period, parts: Sequence[tuple[AgreedTerm, Period, Usage]]) -> SoFar:
-    amount, quantity = Money(0, charge.price.currency), Decimal(0)
-    for term, stretch, usage in parts:
-        try:
-            rated = rating.rate_usage(charge.item, term.price, stretch, usage, term.discount)
-        except Refused:
-            return SoFar(charge, span, quantity, None)
-        quantity = EXACT.add(quantity, rated.quantity)
-        amount += rated.amount
-    return SoFar(charge, span, quantity, amount)
 
 
 def _running(ctx: Context) -> Any:
@@ -155,12 +136,19 @@ def _running(ctx: Context) -> Any:
         .lateral("in_force")
     )
     return (
-        select(SubscriptionItem, Subscription, Price, Meter, PlanVersion.number, Plan.name, Account.name, in_force)
+        select(
+            SubscriptionItem.id.label("item_id"),
+            SubscriptionItem.subscription_id,
+            Price.id.label("price_id"),
+            Price.name,
+            Plan.name.label("plan"),
+            Account.name.label("account"),
+            Subscription.external_id.label("reference"),
+        )
         .select_from(SubscriptionItem)
         .join(in_force, ~in_force.c.ended)
         .join(Subscription, same(Subscription, SubscriptionItem.subscription_id))
         .join(Price, same(Price, in_force.c.price_id))
-        .join(Meter, same(Meter, Price.meter_id))
         .join(PlanVersion, same(PlanVersion, Price.plan_version_id))
         .join(Plan, same(Plan, PlanVersion.plan_id))
         .join(Account, same(Account, Subscription.account_id))
@@ -172,57 +160,4 @@ def _running(ctx: Context) -> Any:
         )
         .order_by(Subscription.id.desc(), Price.position)
         .limit(SHOWN_MAX)
-    )
-
-
-def _timelines(ctx: Context, items: Sequence[UUID]) -> dict[UUID, tuple[Term, ...]]:
-    """What was agreed until now, by item."""
-    term = SubscriptionItemTerm
-    rows = ctx.session.execute(
-        select(term.id, term.item_id, term.from_at, term.price_id, term.quantity, term.ended, term.recorded_at).where(
-            term.provider_id == ctx.provider.id, among(term.item_id, items), term.from_at <= ctx.now
-        )
-    )
-    timelines: defaultdict[UUID, list[TermRow]] = defaultdict(list)
-    for row in rows:
-        known = TermRow(utc(row.from_at), row.price_id, row.quantity, row.ended, row.recorded_at, row.id.hex)
-        timelines[row.item_id].append(known)
-    return {item: fold(timeline) for item, timeline in timelines.items()}
-
-
-def _metered(ctx: Context, row: Any, timeline: tuple[Term, ...]) -> Metered:
-    item, subscription, price, meter, number, plan_name, account_name, *_ = row
-    in_force = PriceTerms(
-        price_id=price.id,
-        version_id=price.plan_version_id,
-        version=number,
-        charge_code=price.charge_code,
-        kind=price.kind,
-        interval=Interval(price.interval_unit, price.interval_count),
-        timing=price.timing,
-        proration=price.proration,
-        currency=subscription.currency,
-        spec=price.currencies[subscription.currency],
-        meter=MeterTerms(meter.id, meter.code, meter.unit, meter.aggregation, meter.parameters),
-    )
-    seen = Item(
-        item_id=item.id,
-        subscription_id=subscription.id,
-        charge_code=item.charge_code,
-        anchor=subscription.anchor,
-        anchored_at=utc(subscription.start_at),
-        time_zone=subscription.time_zone,
-        terms=(AgreedTerm(timeline[-1].start, None, in_force, timeline[-1].quantity),),
-    )
-    running = seen.cadence(in_force).span_at(ctx.now)
-    earlier = tuple(
-        AgreedTerm(
-            term.start, term.end, contract_items.price_terms(ctx, term.price_id, subscription.currency), term.quantity
-        )
-        for term in timeline[:-1]
-        if term.end is not None and term.end > running.start
-    )
-    metered_before = tuple(term for term in earlier if term.price.kind == USAGE)
-    return Metered(
-        replace(seen, terms=metered_before + seen.terms), price.name, plan_name, account_name, subscription.external_id
     )

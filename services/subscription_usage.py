@@ -6,7 +6,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
-from itertools import chain
 from uuid import UUID
 
 from billing import rating
@@ -14,11 +13,12 @@ from billing.items import USAGE, Item, PriceTerms
 from billing.metering.quality import Shares
 from billing.metering.slots import SlotRequest, Usage
 from billing.periods import add_months, day_start, local_date
-from core.errors import Invalid, Refused
+from core.errors import Invalid
 from core.period import Period
 from models.subscriptions import Subscription
 from services import contract_items, lookups
 from services.context import Context
+from services.so_far import SoFar, so_far
 from stores.usage import slots_many
 
 HOUR = timedelta(hours=1)
@@ -83,12 +83,11 @@ def usage_of(
     row = lookups.by_id(ctx, Subscription, "subscription", subscription_id, account=Subscription.account_id)
     asked = _asked(ctx, row.time_zone, start, end)
     edges = _edges(asked, group_by, row.time_zone)
-    items = [i for i in contract_items.load_subscription(ctx, subscription_id).items if _price(i) is not None]
+    contracts = contract_items.load_subscription(ctx, subscription_id)
+    items = [item for item in contracts.items if _price(item) is not None]
     shown = {item.item_id: _request(item, edges) for item in items}
-    spans = {request: part for item in items for part in _billed(ctx, item, asked) if (request := part.request)}
-    requests = chain(shown.values(), spans)
-    used = slots_many(ctx.session, ctx.provider.id, requests, now=ctx.now, evidence=False)
-    amounts = [_amount(part, used[request]) for request, part in spans.items()]
+    used = slots_many(ctx.session, ctx.provider.id, shown.values(), now=ctx.now, evidence=False)
+    amounts = [_amount(each) for each in so_far(ctx, [(item, asked) for item in items])]
     return SubscriptionUsage(
         subscription_id=row.id,
         span=asked,
@@ -148,41 +147,9 @@ def _request(item: Item, edges: tuple[datetime, ...]) -> SlotRequest:
     return rating.shown_request(item, price, edges)
 
 
-@dataclass(frozen=True)
-class _Part:
-    """A billing span of an item under one price, as far as it lies in the past."""
-
-    item: Item
-    price: PriceTerms
-    discount: Decimal
-    span: Period
-    until: datetime
-    request: SlotRequest | None
-
-
-def _billed(ctx: Context, item: Item, asked: Period) -> Iterator[_Part]:
-    """The billing spans that overlap what was asked for; one that a change of price cuts is in parts."""
-    for term in item.terms:
-        if term.price.kind != USAGE:
-            continue
-        start, end = max(term.start, asked.start), min(term.end or asked.end, asked.end, ctx.now)
-        if start >= end:
-            continue
-        for whole in item.cadence(term.price).spans_from(start):
-            if whole.start >= end:
-                break
-            span = Period(max(whole.start, term.start), min(whole.end, term.end or whole.end))
-            until = min(span.end, ctx.now)
-            request = rating.slot_request(item, term.price, Period(span.start, until))
-            yield _Part(item, term.price, term.discount, span, until, request)
-
-
-def _amount(part: _Part, used: Usage) -> AmountSoFar:
-    try:
-        rated = rating.rate_usage(part.item, part.price, part.span, used, part.discount)
-    except Refused:
-        return AmountSoFar(part.item.charge_code, part.span, part.until, used.quality.total, None)
-    return AmountSoFar(part.item.charge_code, part.span, part.until, rated.quantity, rated.amount.minor)
+def _amount(each: SoFar) -> AmountSoFar:
+    amount = None if each.amount is None else each.amount.minor
+    return AmountSoFar(each.item.charge_code, each.span, each.until, each.quantity, amount)
 
 
 def _item(item: Item, used: Usage, edges: tuple[datetime, ...]) -> UsedItem:

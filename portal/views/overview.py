@@ -19,7 +19,7 @@ from portal.present import SUBSCRIPTION_BADGES, Badge, Reader
 from portal.views.invoices import row
 from services import customer_pages, customer_usage
 from services.context import Context
-from services.customer_usage import Metered, SoFar
+from services.customer_usage import Metered, RunningSum
 from services.paging import Window
 from services.portal_sessions import Visitor
 
@@ -60,7 +60,7 @@ def page(provider_id: UUID) -> ResponseReturnValue:
         if visitor is None:
             raise NotFound("page")
         charges = customer_usage.metered(ctx)
-        sums = customer_usage.so_far(ctx, charges)
+        sums = customer_usage.running_sums(ctx, charges)
         chosen = _chosen(charges)
         recent = customer_pages.invoices(ctx, Window(INVOICES)).rows
         shown = {
@@ -138,7 +138,7 @@ def _where(charge: Metered, visitor: Visitor) -> str:
     return " · ".join(filter(None, [whose, charge.plan_name, charge.reference]))
 
 
-def _running(each: SoFar, visitor: Visitor, chosen: Metered | None) -> Running:
+def _running(each: RunningSum, visitor: Visitor, chosen: Metered | None) -> Running:
     reader = Reader.of(visitor, each.metered.price.currency).in_zone(each.metered.item.time_zone)
     return Running(
         charge=each.metered.item.item_id.hex,
@@ -151,7 +151,7 @@ def _running(each: SoFar, visitor: Visitor, chosen: Metered | None) -> Running:
     )
 
 
-def _totals(sums: Sequence[SoFar], visitor: Visitor) -> list[str]:
+def _totals(sums: Sequence[RunningSum], visitor: Visitor) -> list[str]:
     """What all running spans come to, one sum per currency."""
     totals: defaultdict[str, int] = defaultdict(int)
     for each in sums:

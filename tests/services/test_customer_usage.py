@@ -11,16 +11,16 @@ from sqlalchemy import select
 from models.billing import Charge
 from models.subscriptions import SubscriptionItem
 from services import customer_usage
-from services.customer_usage import SoFar
+from services.customer_usage import RunningSum
 from services.subscription_usage import usage_of
 from tests.builders.billing import FLAT, PER_UNIT, PriceOf, a_plan, agree, an_account, subscribe
 from tests.builders.portal import a_power_customer, bill, set_clock
 from tests.conftest import Open
 
 
-def look(open_unit: Open, account_id: UUID) -> list[SoFar]:
+def look(open_unit: Open, account_id: UUID) -> list[RunningSum]:
     with open_unit(scope=frozenset({account_id})) as ctx:
-        return list(customer_usage.so_far(ctx, customer_usage.metered(ctx)))
+        return list(customer_usage.running_sums(ctx, customer_usage.metered(ctx)))
 
 
 def test_the_amount_so_far_at_the_end_of_a_span_is_the_charge(provider_id: UUID, open_unit: Open) -> None:
