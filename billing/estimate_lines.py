@@ -23,7 +23,6 @@ from core.period import Period
 
 LINES_MOST = 1000
 EVENTS_MOST = 10_000
-COUNT_MOST = 10**9
 _TICK = timedelta(microseconds=1)
 
 
@@ -64,7 +63,8 @@ def _piece(members: Members, price: Price | None) -> Piece | None:
         members.refuse("events", "events_required", "This price depends on time: give events and a meter.")
         return None
     quantity = _quantity(members, price)
-    count = members.whole("event_count", default=int(quantity > 0), least=0, most=COUNT_MOST)
+    count = members.count("event_count")
+    count = int(quantity > 0) if count is None else count
     return Piece(quantity, properties=_properties(members, price), count=count)
 
 

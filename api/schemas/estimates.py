@@ -8,9 +8,9 @@ import marshmallow as ma
 
 from api.schemas import Schema, fields, rated
 from api.schemas.parsed import Parsed
-from billing.estimate_lines import COUNT_MOST, EVENTS_MOST, LINES_MOST, read_lines
+from billing.estimate_lines import EVENTS_MOST, LINES_MOST, read_lines
 from billing.price import schema as price_schema
-from billing.pricing_model import DECIMAL_STRING
+from billing.pricing_model import COUNT, DECIMAL_STRING
 from billing.proration import METHODS
 from services.catalog import aggregations
 
@@ -52,9 +52,7 @@ def _line() -> dict[str, Any]:
             "price": price_schema(),
             "quantity": QUANTITY,
             "event_count": {
-                "type": "integer",
-                "minimum": 0,
-                "maximum": COUNT_MOST,
+                **COUNT,
                 "description": "In how many events the quantity came; by default one when it is above zero.",
             },
             "properties": {"type": "object", "description": "Of a quantity, for prices that tell cells apart."},
