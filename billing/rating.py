@@ -161,6 +161,7 @@ def _origin(price: PriceTerms, counted: Counted, used: Usage) -> dict[str, Any]:
             "meter": {
                 "id": encode("meter", meter.meter_id),
                 "code": meter.code,
+                "unit": meter.unit,
                 "aggregation": meter.aggregation,
                 **meter.parameters,
             },
@@ -195,7 +196,7 @@ def _rated(
 ) -> Rated:
     """Rate, take off the discount, take the part of the span that is paid, and round once."""
     rating = price.price.rate(metered)
-    exact = paid.of(EXACT.multiply(rating.total, EXACT.divide(EXACT.subtract(HUNDRED, discount), HUNDRED)))
+    exact = paid.of(discounted(rating.total, discount))
     inputs = {
         "price": price.as_json,
         "quantity": format_decimal(metered.total),
@@ -244,6 +245,11 @@ def rate_used_part(
         "used_amount": used.minor,
     }
     return Rated(claim.quantity, unit, back.major, back, inputs)
+
+
+def discounted(amount: Decimal, discount: Decimal) -> Decimal:
+    """An amount less so many per cent of it."""
+    return EXACT.multiply(amount, EXACT.divide(EXACT.subtract(HUNDRED, discount), HUNDRED))
 
 
 def line_amount(exact: Decimal, currency: str) -> Money:
