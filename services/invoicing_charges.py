@@ -13,7 +13,6 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import update
 from sqlalchemy.dialects.postgresql import Range
 
 from billing.adjustments import ADJUSTMENT, Closed, adjust, closed_spans
@@ -24,12 +23,12 @@ from billing.proposal import CREDIT, Parked, Proposal, ProposedCharge, ShrunkCla
 from billing.rating import shown
 from core.ids import new_id
 from core.period import parse_instant
-from models.billing import BilledSpan, Charge
+from models.billing import BilledSpan
 from services import contract_items
 from services.context import Context
 from services.contract_items import Contracts
 from services.indexes import load as load_indexes
-from services.sets import add_rows
+from services.sets import add_rows, change_rows
 from stores.usage import slots_many
 
 PREFIXES = {CREDIT: "Credit: ", ADJUSTMENT: "Adjustment: "}
@@ -93,13 +92,17 @@ def closed_by(ctx: Context, as_of: datetime) -> datetime:
     return as_of if as_of > ctx.now else ctx.now - timedelta(minutes=ctx.provider.settings.close_after_minutes)
 
 
-def store(ctx: Context, proposed: Proposed) -> None:
-    """Shrink claims, make new ones, add the charges. The caller holds the payers' rows."""
+def claim(ctx: Context, proposed: Proposed) -> list[dict[str, Any]]:
+    """Shrink claims and make new ones. The caller holds the payers' rows.
+
+    Returns:
+        The rows of the charges, to be stored in the same transaction, with the lines of their documents.
+    """
     _shrink(ctx, proposed.proposal.shrunk)
     rows = [_charge(ctx, charge, proposed.contracts) for charge in proposed.proposal.charges]
     fresh = [row for row, charge in zip(rows, proposed.proposal.charges, strict=True) if charge.claim_id is None]
     add_rows(ctx, BilledSpan, [_claim(row) for row in fresh])
-    add_rows(ctx, Charge, rows)
+    return rows
 
 
 def _shrink(ctx: Context, shrunk: Collection[ShrunkClaim]) -> None:
@@ -107,8 +110,7 @@ def _shrink(ctx: Context, shrunk: Collection[ShrunkClaim]) -> None:
     kept = [{**key, "id": s.claim_id, "span": Range(s.keeps.start, s.keeps.end)} for s in shrunk if s.keeps]
     released = [{**key, "id": s.claim_id, "status": "released"} for s in shrunk if s.keeps is None]
     for rows in (kept, released):
-        if rows:
-            ctx.session.execute(update(BilledSpan), rows)
+        change_rows(ctx, BilledSpan, rows)
 
 
 def _claim(row: Mapping[str, Any]) -> dict[str, Any]:
@@ -147,9 +149,10 @@ def _charge(ctx: Context, charge: ProposedCharge, contracts: Contracts) -> dict[
         "amount": charge.amount,
         "currency": charge.currency,
         "description": PREFIXES.get(charge.kind, "") + price.words,
-        "inputs": dict(charge.inputs),
+        "inputs": charge.inputs,
         "known_until": _known_until(ctx, charge),
         "created_at": ctx.now,
+        "invoice_line_id": None,
     }
 
 

@@ -1,4 +1,8 @@
-"""From charges to drafts: what is due and on no document yet goes onto one per seller, currency and grouping key."""
+"""From charges to drafts: what is due and on no document yet goes onto one per seller, currency and grouping key.
+
+Charges of this run are planned before they are stored, so that each is stored once, with its line. What waited before
+is read, and put on its line.
+"""
 
 from __future__ import annotations
 
@@ -9,8 +13,7 @@ from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Uuid, and_, bindparam, func, select, update
-from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy import and_, select
 from sqlalchemy.orm import aliased
 
 from billing.invoices import Billable, DocumentKey, PlannedDocument, collect
@@ -30,105 +33,167 @@ from services import outbox
 from services.context import Context
 from services.invoicing_view import invoice_json
 from services.outbox import Emission
-from services.sets import add_rows, among
+from services.sets import add_rows, among, change_rows
+
+# What a line shows of its charge.
+SHOWN = (
+    "id payer_id seller_id beneficiary_id subscription_id price_id kind charge_code description currency amount"
+    " start_at end_at quantity unit exact inputs"
+).split()
 
 
 @dataclass(frozen=True)
-class Waiting:
-    """Charges that are due and on no document yet: as planning sees them, and their rows, by charge."""
+class Names:
+    """What lines say of whose they are, by id: accounts, sellers, subscriptions; and the places of prices."""
 
-    billables: Mapping[UUID, Sequence[Billable]]
-    rows: Mapping[UUID, Any]
+    accounts: Mapping[UUID, str]
+    sellers: Mapping[UUID, Any]
+    subscriptions: Mapping[UUID, Any]
+    positions: Mapping[UUID, int]
 
 
-def waiting(ctx: Context, payers: Collection[UUID], as_of: datetime) -> Waiting:
-    """What waits to be billed for these payers, in one query."""
-    rows = ctx.session.execute(_waiting(ctx).where(among(Charge.payer_id, payers), Charge.due_at <= as_of)).all()
-    by_payer: defaultdict[UUID, list[Billable]] = defaultdict(list)
-    for row in rows:
-        by_payer[row.Charge.payer_id].append(billable(row))
-    return Waiting(by_payer, {row.Charge.id: row for row in rows})
+@dataclass(frozen=True)
+class Due:
+    """Charges that are due and on no document yet, as rows by charge. `stored` ones have waited before."""
+
+    charges: Mapping[UUID, Mapping[str, Any]]
+    stored: Collection[UUID]
+    names: Names
+
+
+def due(ctx: Context, payers: Collection[UUID], as_of: datetime, fresh: Sequence[Mapping[str, Any]]) -> Due:
+    """What can be put on documents of these payers: what waited, and of this run's charges what is due by now.
+
+    A correction of this run has been stored before, and is among what waited.
+    """
+    waited = ctx.session.execute(_waiting(ctx).where(among(Charge.payer_id, payers), Charge.due_at <= as_of)).all()
+    charges: dict[UUID, Mapping[str, Any]] = {row.id: row._asdict() for row in waited}
+    stored = frozenset(charges)
+    charges |= {row["id"]: row for row in fresh if row["due_at"] <= as_of}
+    return Due(charges, stored, _names(ctx, charges.values()))
 
 
 def _waiting(ctx: Context) -> Any:
-    def same(table: Any, column: Any) -> Any:
-        return and_(table.provider_id == Charge.provider_id, table.id == column)
-
     corrected, billed_on = aliased(Charge), aliased(InvoiceLine)
     return (
         select(
-            Charge,
-            Account.name.label("beneficiary_name"),
+            *(getattr(Charge, name) for name in SHOWN),
             # A correction is taxed as what it corrects was, whatever the rate is by now.
-            func.coalesce(billed_on.tax_rate, Seller.tax_rate).label("tax_rate"),
-            Seller.tax_name,
-            Price.position,
-            Plan.name.label("plan_name"),
-            Subscription.created_at.label("ordered_at"),
-            Subscription.external_id,
-            Subscription.purchase_order,
-            Subscription.cost_centre,
+            billed_on.tax_rate.label("taxed_at"),
         )
-        .join(Account, same(Account, Charge.beneficiary_id))
-        .join(Seller, same(Seller, Charge.seller_id))
-        .join(Price, same(Price, Charge.price_id))
-        .join(Subscription, same(Subscription, Charge.subscription_id))
-        .join(Plan, same(Plan, Subscription.plan_id))
-        .outerjoin(corrected, same(corrected, Charge.adjusts_id))
-        .outerjoin(billed_on, same(billed_on, corrected.invoice_line_id))
+        .outerjoin(corrected, and_(corrected.provider_id == Charge.provider_id, corrected.id == Charge.adjusts_id))
+        .outerjoin(
+            billed_on, and_(billed_on.provider_id == Charge.provider_id, billed_on.id == corrected.invoice_line_id)
+        )
         .where(Charge.provider_id == ctx.provider.id, Charge.invoice_line_id.is_(None), Charge.released_at.is_(None))
     )
 
 
-def billable(row: Any) -> Billable:
+def _names(ctx: Context, charges: Collection[Mapping[str, Any]]) -> Names:
+    def wanted(member: str) -> set[UUID]:
+        return {charge[member] for charge in charges}
+
+    def rows(*columns: Any, table: Any, ids: Collection[UUID]) -> Any:
+        return select(table.id, *columns).where(table.provider_id == ctx.provider.id, among(table.id, ids))
+
+    subscription = rows(
+        Plan.name.label("plan_name"),
+        Subscription.created_at,
+        Subscription.external_id,
+        Subscription.purchase_order,
+        Subscription.cost_centre,
+        table=Subscription,
+        ids=wanted("subscription_id"),
+    ).join(Plan, and_(Plan.provider_id == Subscription.provider_id, Plan.id == Subscription.plan_id))
+    read = ctx.session.execute
+    accounts = read(rows(Account.name, table=Account, ids=wanted("beneficiary_id")))
+    sellers = read(rows(Seller.tax_rate, Seller.tax_name, table=Seller, ids=wanted("seller_id")))
+    positions = read(rows(Price.position, table=Price, ids=wanted("price_id")))
+    return Names(
+        {row.id: row.name for row in accounts},
+        {row.id: row for row in sellers},
+        {row.id: row for row in read(subscription)},
+        {row.id: row.position for row in positions},
+    )
+
+
+def _billable(charge: Mapping[str, Any], names: Names) -> Billable:
     """A waiting charge as planning sees it."""
-    charge: Charge = row.Charge
+    taxed_at = charge.get("taxed_at")
     return Billable(
-        id=charge.id,
-        key=DocumentKey(charge.seller_id, charge.currency),
-        amount=Money(charge.amount, charge.currency),
-        tax=flat_rate(row.tax_rate),
-        beneficiary_id=charge.beneficiary_id,
-        beneficiary_name=row.beneficiary_name,
-        beneficiary_is_payer=charge.beneficiary_id == charge.payer_id,
-        subscription_id=charge.subscription_id,
-        subscription_order=utc(row.ordered_at),
-        charge_order=row.position,
-        start=utc(charge.start_at),
+        id=charge["id"],
+        key=DocumentKey(charge["seller_id"], charge["currency"]),
+        amount=Money(charge["amount"], charge["currency"]),
+        tax=flat_rate(names.sellers[charge["seller_id"]].tax_rate if taxed_at is None else taxed_at),
+        beneficiary_id=charge["beneficiary_id"],
+        beneficiary_name=names.accounts[charge["beneficiary_id"]],
+        beneficiary_is_payer=charge["beneficiary_id"] == charge["payer_id"],
+        subscription_id=charge["subscription_id"],
+        subscription_order=utc(names.subscriptions[charge["subscription_id"]].created_at),
+        charge_order=names.positions[charge["price_id"]],
+        start=utc(charge["start_at"]),
     )
 
 
 def draft(
-    ctx: Context, run_id: UUID, bill_on: Mapping[UUID, date], as_of: datetime, *, finalizes: bool
+    ctx: Context,
+    run_id: UUID,
+    bill_on: Mapping[UUID, date],
+    as_of: datetime,
+    charges: Sequence[dict[str, Any]],
+    *,
+    finalizes: bool,
 ) -> dict[UUID, list[PlannedDocument]]:
-    """Put what waits onto drafts, in a fixed number of statements.
+    """Store a run's charges, and put them and what waited onto drafts, in a fixed number of statements.
 
     Args:
         bill_on: the payers, each with its bill date.
+        charges: rows of charges that are not stored yet.
         finalizes: whether the drafts become final by themselves.
 
     Returns:
         By payer, the documents that were not made because they would have been negative; their charges wait on.
     """
-    found = waiting(ctx, bill_on, as_of)
-    collected = {payer: collect(charges) for payer, charges in found.billables.items()}
+    corrections = [row for row in charges if row["adjusts_id"] is not None]
+    add_rows(ctx, Charge, corrections)
+    fresh = [row for row in charges if row["adjusts_id"] is None]
+    found = due(ctx, bill_on, as_of, fresh)
+    by_payer: defaultdict[UUID, list[Billable]] = defaultdict(list)
+    for charge in found.charges.values():
+        by_payer[charge["payer_id"]].append(_billable(charge, found.names))
+    collected = {payer: collect(by_payer[payer]) for payer in sorted(by_payer)}
     invoices: list[dict[str, Any]] = []
-    lines: list[dict[str, Any]] = []
-    for payer in sorted(collected):
-        for document in collected[payer].documents:
-            head = _invoice(ctx, run_id, payer, bill_on[payer], document, found, finalizes)
+    lines: dict[UUID, dict[str, Any]] = {}
+    for payer, its in collected.items():
+        for document in its.documents:
+            head = _invoice(ctx, run_id, payer, bill_on[payer], document, found.names, finalizes)
             invoices.append(head)
-            lines += [_line(head, i, c, found.rows[c.id]) for i, c in enumerate(document.charges, start=1)]
-    _store(ctx, invoices, lines)
+            for position, planned in enumerate(document.charges, start=1):
+                lines[planned.id] = _line(head, position, planned, found.charges[planned.id], found.names)
+    _store(ctx, invoices, lines, fresh, found.stored)
     return {payer: list(c.waiting) for payer, c in collected.items() if c.waiting}
 
 
-def _store(ctx: Context, invoices: Sequence[dict[str, Any]], lines: Sequence[dict[str, Any]]) -> None:
-    if not invoices:
-        return
+def _store(
+    ctx: Context,
+    invoices: Sequence[dict[str, Any]],
+    lines: Mapping[UUID, dict[str, Any]],
+    fresh: Sequence[dict[str, Any]],
+    stored: Collection[UUID],
+) -> None:
+    """Documents, their lines, the charges on them. `lines` are by charge."""
     add_rows(ctx, Invoice, invoices)
-    add_rows(ctx, InvoiceLine, [{k: v for k, v in line.items() if k != "charge_id"} for line in lines])
-    _join(ctx, [line["charge_id"] for line in lines], [line["id"] for line in lines])
+    add_rows(ctx, InvoiceLine, list(lines.values()))
+    for row in fresh:
+        if (line := lines.get(row["id"])) is not None:
+            row["invoice_line_id"] = line["id"]
+    add_rows(ctx, Charge, fresh)
+    joined = [
+        {"provider_id": ctx.provider.id, "id": charge, "invoice_line_id": lines[charge]["id"]}
+        for charge in stored
+        if charge in lines
+    ]
+    change_rows(ctx, Charge, joined)
     outbox.emit_all(
         ctx,
         [
@@ -138,31 +203,17 @@ def _store(ctx: Context, invoices: Sequence[dict[str, Any]], lines: Sequence[dic
     )
 
 
-def _join(ctx: Context, charges: Sequence[UUID], lines: Sequence[UUID]) -> None:
-    """Put each charge on its line, in one statement."""
-    pairs = select(
-        func.unnest(bindparam("charges", charges, ARRAY(Uuid()))).label("charge"),
-        func.unnest(bindparam("lines", lines, ARRAY(Uuid()))).label("line"),
-    ).subquery("pairs")
-    ctx.session.execute(
-        update(Charge)
-        .where(Charge.provider_id == ctx.provider.id, Charge.id == pairs.c.charge)
-        .values(invoice_line_id=pairs.c.line),
-        execution_options={"synchronize_session": False},
-    )
-
-
 def _invoice(
     ctx: Context,
     run_id: UUID,
     payer_id: UUID,
     bill_on: date,
     document: PlannedDocument,
-    found: Waiting,
+    names: Names,
     finalizes: bool,
 ) -> dict[str, Any]:
     totals = document.totals
-    tax_name = found.rows[document.charges[0].id].tax_name
+    tax_name = names.sellers[document.key.seller_id].tax_name
     return {
         "provider_id": ctx.provider.id,
         "id": new_id(),
@@ -196,32 +247,33 @@ def tax_json(subtotal: TaxSubtotal, name: str) -> dict[str, Any]:
     }
 
 
-def _line(head: Mapping[str, Any], position: int, planned: Billable, row: Any) -> dict[str, Any]:
-    charge: Charge = row.Charge
+def _line(
+    head: Mapping[str, Any], position: int, planned: Billable, charge: Mapping[str, Any], names: Names
+) -> dict[str, Any]:
+    contract = names.subscriptions[planned.subscription_id]
     return {
-        "provider_id": charge.provider_id,
+        "provider_id": head["provider_id"],
         "id": new_id(),
-        "charge_id": charge.id,
         "invoice_id": head["id"],
         "position": position,
-        "kind": charge.kind,
-        "charge_code": charge.charge_code,
-        "subscription_id": charge.subscription_id,
-        "subscription_name": row.plan_name,
-        "subscription_reference": row.external_id or encode("subscription", charge.subscription_id),
-        "beneficiary_id": charge.beneficiary_id,
-        "beneficiary_name": row.beneficiary_name,
-        "description": charge.description,
-        "start_at": charge.start_at,
-        "end_at": charge.end_at,
-        "quantity": charge.quantity,
-        "unit": charge.unit,
-        "unit_price": unit_price(charge.inputs),
-        "exact": charge.exact,
-        "amount": charge.amount,
+        "kind": charge["kind"],
+        "charge_code": charge["charge_code"],
+        "subscription_id": planned.subscription_id,
+        "subscription_name": contract.plan_name,
+        "subscription_reference": contract.external_id or encode("subscription", planned.subscription_id),
+        "beneficiary_id": planned.beneficiary_id,
+        "beneficiary_name": planned.beneficiary_name,
+        "description": charge["description"],
+        "start_at": charge["start_at"],
+        "end_at": charge["end_at"],
+        "quantity": charge["quantity"],
+        "unit": charge["unit"],
+        "unit_price": unit_price(charge["inputs"]),
+        "exact": charge["exact"],
+        "amount": charge["amount"],
         "tax_category": planned.tax.category,
         "tax_rate": planned.tax.rate,
-        "quality": quality(charge.inputs),
-        "purchase_order": row.purchase_order,
-        "cost_centre": row.cost_centre,
+        "quality": quality(charge["inputs"]),
+        "purchase_order": contract.purchase_order,
+        "cost_centre": contract.cost_centre,
     }

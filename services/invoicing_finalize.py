@@ -13,7 +13,7 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import and_, select
-from sqlalchemy.dialects.postgresql import insert as upsert
+from sqlalchemy.orm.attributes import set_committed_value
 
 from billing.bill_dates import due_at
 from billing.periods import local_date
@@ -34,7 +34,7 @@ from services.invoicing_snapshots import buyer_snapshot, payment_instructions, s
 from services.invoicing_view import invoice_json
 from services.ledger import Posting
 from services.outbox import Emission
-from services.sets import among
+from services.sets import add_rows, among, change_rows
 
 INVOICES = "invoice"  # the kind of number series; credit notes have their own
 PDF_JOB = "invoice_pdfs"
@@ -86,17 +86,28 @@ def finalize_all(ctx: Context, drafts: Sequence[Invoice]) -> None:
     issued = {draft.id: local_date(ctx.now, parties[draft.id][0].time_zone) for draft in drafts}
     series = _series(ctx, {(draft.seller_id, issued[draft.id].year): parties[draft.id][1] for draft in drafts})
     snapshots = {seller.id: seller_snapshot(ctx, seller) for _, seller in parties.values()}
+    rows = []
     for draft in drafts:
         account, seller = parties[draft.id]
-        _number(draft, series[draft.seller_id, issued[draft.id].year])
-        _stamp(ctx, draft, account, seller, issued[draft.id])
-        draft.seller_snapshot = snapshots[seller.id]
-        draft.payment_instructions = payment_instructions(seller, cards.get(draft.account_id), draft.number or "")
-    ctx.session.flush()
+        numbered = _numbered(series[draft.seller_id, issued[draft.id].year])
+        row = _final(ctx, draft, account, seller, issued[draft.id]) | numbered
+        row["seller_snapshot"] = snapshots[seller.id]
+        row["payment_instructions"] = payment_instructions(seller, cards.get(draft.account_id), row["number"])
+        rows.append(row)
+    ctx.session.flush()  # the series, before what they number
+    _change(ctx, drafts, rows)
     ledger.post_all(ctx, [Posting("invoice.finalized", draft.id, _legs(draft)) for draft in drafts])
     outbox.emit_all(ctx, [_told("invoice.finalized", draft) for draft in drafts])
     _settle_empty(ctx, [draft for draft in drafts if draft.total_amount == 0])
     ctx.wake(PDF_JOB)
+
+
+def _change(ctx: Context, invoices: Sequence[Invoice], rows: Sequence[dict[str, Any]]) -> None:
+    """Write changes of invoices in one statement; the objects show them too."""
+    change_rows(ctx, Invoice, rows)
+    for invoice, row in zip(invoices, rows, strict=True):
+        for name, value in row.items():
+            set_committed_value(invoice, name, value)
 
 
 def _parties(ctx: Context, drafts: Sequence[Invoice]) -> dict[UUID, tuple[Account, Seller]]:
@@ -136,7 +147,7 @@ def _series(ctx: Context, wanted: Mapping[tuple[UUID, int], Seller]) -> dict[tup
         }
         for (seller_id, year), seller in sorted(wanted.items(), key=lambda item: item[0])
     ]
-    ctx.session.execute(upsert(NumberSeries).on_conflict_do_nothing(), rows)
+    add_rows(ctx, NumberSeries, rows, pass_over_known=True)
     found = ctx.session.scalars(
         select(NumberSeries)
         .where(
@@ -152,20 +163,28 @@ def _series(ctx: Context, wanted: Mapping[tuple[UUID, int], Seller]) -> dict[tup
     return {(series.seller_id, series.year): series for series in found}
 
 
-def _number(draft: Invoice, series: NumberSeries) -> None:
-    draft.series_id, draft.sequence = series.id, series.next
-    draft.number = f"{series.prefix}-{series.year}-{series.next:06d}"
+def _numbered(series: NumberSeries) -> dict[str, Any]:
+    sequence = series.next
     series.next += 1
+    return {
+        "series_id": series.id,
+        "sequence": sequence,
+        "number": f"{series.prefix}-{series.year}-{sequence:06d}",
+    }
 
 
-def _stamp(ctx: Context, draft: Invoice, account: Account, seller: Seller, issued_on: date) -> None:
-    draft.status = INVOICE.apply(draft.status, FINALIZE)
-    draft.finalized_at = ctx.now
-    draft.issued_on = issued_on
-    draft.due_at = due_at(issued_on, seller.payment_terms_days, account.time_zone)
-    draft.buyer_snapshot = buyer_snapshot(account)
-    draft.purchase_order = account.purchase_order
-    draft.template_version = PDF.version
+def _final(ctx: Context, draft: Invoice, account: Account, seller: Seller, issued_on: date) -> dict[str, Any]:
+    return {
+        "provider_id": draft.provider_id,
+        "id": draft.id,
+        "status": INVOICE.apply(draft.status, FINALIZE),
+        "finalized_at": ctx.now,
+        "issued_on": issued_on,
+        "due_at": due_at(issued_on, seller.payment_terms_days, account.time_zone),
+        "buyer_snapshot": buyer_snapshot(account),
+        "purchase_order": account.purchase_order,
+        "template_version": PDF.version,
+    }
 
 
 def _legs(draft: Invoice) -> Any:
@@ -181,10 +200,16 @@ def _legs(draft: Invoice) -> Any:
 
 def _settle_empty(ctx: Context, invoices: Sequence[Invoice]) -> None:
     """Nothing is owed on a total of zero: it is paid as soon as it is final."""
-    for invoice in invoices:
-        invoice.status = INVOICE.apply(invoice.status, SETTLE)
-        invoice.paid_at = ctx.now
-    ctx.session.flush()
+    rows = [
+        {
+            "provider_id": invoice.provider_id,
+            "id": invoice.id,
+            "status": INVOICE.apply(invoice.status, SETTLE),
+            "paid_at": ctx.now,
+        }
+        for invoice in invoices
+    ]
+    _change(ctx, invoices, rows)
     outbox.emit_all(ctx, [_told("invoice.paid", invoice) for invoice in invoices])
 
 

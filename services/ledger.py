@@ -5,20 +5,19 @@ A transfer is never changed. What undoes one is another, under a cause of its ow
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import case, func, insert, literal, select
-from sqlalchemy.dialects.postgresql import insert as upsert
+from sqlalchemy import ColumnElement, case, func, literal, select
 
 from billing.postings import Book, Kind, Leg
 from core.ids import new_id
 from core.money import Money
 from models.ledger import LedgerAccount, Transfer
 from services.context import Context
-from services.sets import among
+from services.sets import add_rows, among
 
 
 @dataclass(frozen=True)
@@ -47,10 +46,7 @@ def post_all(ctx: Context, postings: Sequence[Posting]) -> int:
     """
     accounts = _accounts(ctx, {book for p in postings for leg in p.legs for book in (leg.debit, leg.credit)})
     rows = [_row(ctx, posting, index, leg, accounts) for posting in postings for index, leg in enumerate(posting.legs)]
-    if not rows:
-        return 0
-    statement = upsert(Transfer).on_conflict_do_nothing(index_elements=["provider_id", "cause_kind", "cause_id", "leg"])
-    return len(ctx.session.execute(statement.returning(Transfer.id), rows).all())
+    return add_rows(ctx, Transfer, rows, pass_over_known=True)
 
 
 def reverse(ctx: Context, kind: str, cause_id: UUID, *, by: str) -> None:
@@ -75,8 +71,7 @@ def reverse(ctx: Context, kind: str, cause_id: UUID, *, by: str) -> None:
         }
         for transfer in posted
     ]
-    if rows:
-        ctx.session.execute(insert(Transfer), rows)
+    add_rows(ctx, Transfer, rows)
 
 
 def balance(ctx: Context, kind: Kind, currency: str, *, account_id: UUID | None = None) -> Money:
@@ -134,13 +129,22 @@ def _accounts(ctx: Context, books: set[Book]) -> dict[Book, UUID]:
             for book in missing
         ]
         # Two transactions may need the same book for the first time: one makes it, the other waits and finds it.
-        ctx.session.execute(upsert(LedgerAccount).on_conflict_do_nothing(), rows)
+        add_rows(ctx, LedgerAccount, rows, pass_over_known=True)
         found = _find(ctx, books)
     return found
 
 
 def _find(ctx: Context, books: Iterable[Book]) -> dict[Book, UUID]:
+    """Those of some books that there are: a payer's by the payer, the few others by what they are."""
     wanted = set(books)
+    payers = {book.account_id for book in wanted if book.account_id}
+    found = _found(ctx, wanted, among(LedgerAccount.account_id, payers)) if payers else {}
+    if any(book.account_id is None for book in wanted):
+        found |= _found(ctx, wanted, LedgerAccount.account_id.is_(None))
+    return {book: found[book] for book in wanted if book in found}
+
+
+def _found(ctx: Context, wanted: Collection[Book], whose: ColumnElement[bool]) -> dict[Book, UUID]:
     rows = ctx.session.execute(
         select(
             LedgerAccount.seller_id,
@@ -153,12 +157,11 @@ def _find(ctx: Context, books: Iterable[Book]) -> dict[Book, UUID]:
             LedgerAccount.provider_id == ctx.provider.id,
             among(LedgerAccount.seller_id, {book.seller_id for book in wanted}),
             among(LedgerAccount.kind, {book.kind.value for book in wanted}),
-            LedgerAccount.account_id.is_(None)
-            | among(LedgerAccount.account_id, {book.account_id for book in wanted if book.account_id}),
+            among(LedgerAccount.currency, {book.currency for book in wanted}),
+            whose,
         )
     )
-    found = {
+    return {
         Book(seller, Kind(kind), currency, account, gateway): row
         for seller, kind, currency, account, gateway, row in rows
     }
-    return {book: found[book] for book in wanted if book in found}

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import func, insert, select
+from sqlalchemy import func, select
 
 from core.ids import new_id
 from models.outbox import OutboxEvent
 from services.context import Context
+from services.sets import add_rows, among
 
 JOB = "events"
 
@@ -51,7 +52,7 @@ def emit_all(ctx: Context, emissions: Sequence[Emission]) -> list[UUID]:
     objects = {e.object_id for e in emissions}
     counted = ctx.session.execute(
         select(OutboxEvent.object_id, func.max(OutboxEvent.sequence))
-        .where(OutboxEvent.provider_id == ctx.provider.id, OutboxEvent.object_id.in_(objects))
+        .where(OutboxEvent.provider_id == ctx.provider.id, among(OutboxEvent.object_id, objects))
         .group_by(OutboxEvent.object_id)
     )
     last: dict[UUID, int] = {row.object_id: row[1] for row in counted}
@@ -69,9 +70,9 @@ def emit_all(ctx: Context, emissions: Sequence[Emission]) -> list[UUID]:
                 "account_id": e.account_id,
                 "sequence": last[e.object_id],
                 "created_at": ctx.now,
-                "data": dict(e.data),
+                "data": e.data,
             }
         )
-    ctx.session.execute(insert(OutboxEvent), rows)
+    add_rows(ctx, OutboxEvent, rows)
     ctx.wake(JOB)
     return ids

@@ -14,7 +14,7 @@ from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import func, literal, select, update
+from sqlalchemy import func, insert, literal, select, update
 from sqlalchemy.exc import OperationalError
 
 from billing.invoices import PlannedDocument
@@ -26,7 +26,7 @@ from models.accounts import Account
 from models.billing import BillingRun, BillingRunPayer, Invoice
 from services import bill_dates, invoicing_charges, invoicing_documents, invoicing_finalize
 from services.context import Context
-from services.sets import add_rows, among
+from services.sets import add_rows, among, change_rows
 
 log = logging.getLogger(__name__)
 
@@ -40,36 +40,35 @@ BILL_DATE, REQUEST = "bill_date", "request"
 def start_due(ctx: Context) -> list[UUID]:
     """Make the runs of every bill date that has come, one per instant, and set each payer's next bill date.
 
-    All payers that are due are taken together, so that those of one instant share a run.
+    All payers that are due are taken together, so that those of one instant share a run. They are never loaded.
     """
-    due = ctx.session.scalars(
-        select(Account)
-        .where(Account.provider_id == ctx.provider.id, Account.next_bill_at <= ctx.now)
-        .order_by(Account.id)
-        .with_for_update(key_share=True)
-    ).all()
-    by_instant: defaultdict[datetime, list[Account]] = defaultdict(list)
-    for account in due:
-        by_instant[_not_none(account.next_bill_at)].append(account)
+    instants = bill_dates.lock_due(ctx)
     runs = []
-    for instant in sorted(by_instant):
-        payers = [(account.id, _not_none(account.next_bill_on)) for account in by_instant[instant]]
-        runs.append(make(ctx, instant, BILL_DATE, payers, finalizes=not ctx.provider.settings.draft_review).id)
-    for account in due:
-        bill_dates.move_on(ctx, account)
-    ctx.session.flush()
+    for instant in instants:
+        run = _new(ctx, instant, BILL_DATE, finalizes=not ctx.provider.settings.draft_review)
+        own = select(Account.provider_id, literal(run.id), Account.id, Account.next_bill_on)
+        payers = own.where(Account.provider_id == ctx.provider.id, Account.next_bill_at == instant)
+        into = insert(BillingRunPayer).from_select(["provider_id", "run_id", "payer_id", "bill_on"], payers)
+        ctx.session.execute(into)
+        bill_dates.move_on(ctx, run.id)
+        runs.append(run.id)
     return runs
-
-
-def _not_none(value: Any) -> Any:
-    assert value is not None  # payers have both, and the query asks for one
-    return value
 
 
 def make(
     ctx: Context, as_of: datetime, trigger: str, payers: Sequence[tuple[UUID, date]], *, finalizes: bool
 ) -> BillingRun:
     """Store a run with its payers, each with its bill date, and ask the workers to look."""
+    run = _new(ctx, as_of, trigger, finalizes=finalizes)
+    rows = [
+        {"provider_id": ctx.provider.id, "run_id": run.id, "payer_id": payer_id, "bill_on": bill_on}
+        for payer_id, bill_on in payers
+    ]
+    add_rows(ctx, BillingRunPayer, rows)
+    return run
+
+
+def _new(ctx: Context, as_of: datetime, trigger: str, *, finalizes: bool) -> BillingRun:
     run = BillingRun(
         provider_id=ctx.provider.id,
         id=new_id(),
@@ -82,11 +81,6 @@ def make(
     )
     ctx.session.add(run)
     ctx.session.flush()
-    rows = [
-        {"provider_id": ctx.provider.id, "run_id": run.id, "payer_id": payer_id, "bill_on": bill_on}
-        for payer_id, bill_on in payers
-    ]
-    add_rows(ctx, BillingRunPayer, rows)
     ctx.wake(JOB, run.id)
     return run
 
@@ -100,24 +94,25 @@ def claim(ctx: Context, run_id: UUID) -> list[UUID]:
     Returns:
         The payers, in the order of ids; none when no payer is left.
     """
-    rows = list(
-        ctx.session.scalars(
-            _pending(ctx, run_id).order_by(BillingRunPayer.tries, BillingRunPayer.payer_id).limit(CHUNK)
-        )
-    )
-    for row in [row for row in rows if row.tries >= TRIES_MOST]:
-        _park(row, "interrupted", f"Billing was begun {row.tries} times and never finished.")
-    rows = [row for row in rows if row.status == "pending"]
+    table = BillingRunPayer
+    rows = ctx.session.execute(
+        _pending(ctx, run_id, table.payer_id, table.tries).order_by(table.tries, table.payer_id).limit(CHUNK)
+    ).all()
+    for row in rows:
+        if row.tries >= TRIES_MOST:
+            detail = f"Billing was begun {row.tries} times and never finished."
+            _park(ctx, run_id, row.payer_id, "interrupted", detail)
+    rows = [row for row in rows if row.tries < TRIES_MOST]
     taken = [row for row in rows if row.tries == 0] or rows[:1]
-    for row in taken:
-        row.tries += 1
-    ctx.session.flush()
+    key = {"provider_id": ctx.provider.id, "run_id": run_id}
+    change_rows(ctx, table, [{**key, "payer_id": row.payer_id, "tries": row.tries + 1} for row in taken])
     return sorted(row.payer_id for row in taken)
 
 
-def _pending(ctx: Context, run_id: UUID) -> Any:
+def _pending(ctx: Context, run_id: UUID, *columns: Any) -> Any:
+    """Payers of a run that are not billed yet and that nobody is at, locked."""
     return (
-        select(BillingRunPayer)
+        select(*columns)
         .where(
             BillingRunPayer.provider_id == ctx.provider.id,
             BillingRunPayer.run_id == run_id,
@@ -134,18 +129,19 @@ def bill(ctx: Context, run_id: UUID, payers: Collection[UUID]) -> None:
     worker meanwhile is passed over.
     """
     run = ctx.session.get_one(BillingRun, (ctx.provider.id, run_id))
-    rows = list(
-        ctx.session.scalars(
-            _pending(ctx, run_id).where(among(BillingRunPayer.payer_id, payers)).order_by(BillingRunPayer.payer_id)
-        )
-    )
-    _lock_payers(ctx, [row.payer_id for row in rows])
-    if rows and _failure(ctx, run, rows) is not None:
-        for row in rows:
-            failure = _failure(ctx, run, [row])
+    table = BillingRunPayer
+    rows = ctx.session.execute(
+        _pending(ctx, run_id, table.payer_id, table.bill_on)
+        .where(among(table.payer_id, payers))
+        .order_by(table.payer_id)
+    ).all()
+    bill_on: dict[UUID, date] = dict(rows)
+    _lock_payers(ctx, list(bill_on))
+    if bill_on and _failure(ctx, run, bill_on) is not None:
+        for payer_id, day in bill_on.items():
+            failure = _failure(ctx, run, {payer_id: day})
             if failure is not None:
-                _park(row, *_reason(failure))
-    ctx.session.flush()
+                _park(ctx, run_id, payer_id, *_reason(failure))
 
 
 def _lock_payers(ctx: Context, payers: Sequence[UUID]) -> None:
@@ -158,29 +154,30 @@ def _lock_payers(ctx: Context, payers: Sequence[UUID]) -> None:
     )
 
 
-def _failure(ctx: Context, run: BillingRun, rows: Sequence[BillingRunPayer]) -> Exception | None:
-    """Bill a set of payers, all or nothing; what went wrong, if something did."""
+def _failure(ctx: Context, run: BillingRun, bill_on: Mapping[UUID, date]) -> Exception | None:
+    """Bill a set of payers, each with its bill date, all or nothing; what went wrong, if something did."""
     try:
         with ctx.session.begin_nested():  # a savepoint
-            _bill(ctx, run, rows)
+            _bill(ctx, run, bill_on)
     except OperationalError:
         raise  # the database is in trouble, not the payer: another try will do
     except Exception as error:  # whatever is wrong with one payer must not stop the others
-        log.warning("billing failed", extra={"run": str(run.id), "payers": len(rows)}, exc_info=error)
+        log.warning("billing failed", extra={"run": str(run.id), "payers": len(bill_on)}, exc_info=error)
         return error
     return None
 
 
-def _bill(ctx: Context, run: BillingRun, rows: Sequence[BillingRunPayer]) -> None:
-    bill_on = {row.payer_id: row.bill_on for row in rows}
+def _bill(ctx: Context, run: BillingRun, bill_on: Mapping[UUID, date]) -> None:
     proposed = invoicing_charges.propose_for(ctx, bill_on, run.as_of, invoicing_charges.closed_by(ctx, run.as_of))
-    invoicing_charges.store(ctx, proposed)
-    negative = invoicing_documents.draft(ctx, run.id, bill_on, run.as_of, finalizes=run.finalizes)
+    charges = invoicing_charges.claim(ctx, proposed)
+    negative = invoicing_documents.draft(ctx, run.id, bill_on, run.as_of, charges, finalizes=run.finalizes)
     parked = proposed.parked_by_payer()
-    for row in rows:
-        row.status = "done"
-        row.waiting = waiting_json(parked.get(row.payer_id, ()), negative.get(row.payer_id, ()))
-    ctx.session.flush()
+    key = {"provider_id": ctx.provider.id, "run_id": run.id, "status": "done"}
+    done = [
+        {**key, "payer_id": payer_id, "waiting": waiting_json(parked.get(payer_id, ()), negative.get(payer_id, ()))}
+        for payer_id in bill_on
+    ]
+    change_rows(ctx, BillingRunPayer, done)
 
 
 def waiting_json(parked: Sequence[Parked], negative: Sequence[PlannedDocument]) -> list[dict[str, Any]]:
@@ -206,8 +203,9 @@ def waiting_json(parked: Sequence[Parked], negative: Sequence[PlannedDocument]) 
     ]
 
 
-def _park(row: BillingRunPayer, reason: str, detail: str) -> None:
-    row.status, row.reason, row.detail = "parked", reason, detail
+def _park(ctx: Context, run_id: UUID, payer_id: UUID, reason: str, detail: str) -> None:
+    row = {"provider_id": ctx.provider.id, "run_id": run_id, "payer_id": payer_id, "status": "parked"}
+    change_rows(ctx, BillingRunPayer, [row | {"reason": reason, "detail": detail}])
 
 
 def _reason(failure: Exception) -> tuple[str, str]:
@@ -258,9 +256,8 @@ def _finalized(ctx: Context, drafts: Sequence[Invoice]) -> bool:
 
 
 def _park_draft(ctx: Context, run_id: UUID, draft: Invoice) -> None:
-    row = ctx.session.get_one(BillingRunPayer, (ctx.provider.id, run_id, draft.account_id))
-    _park(row, "not_finalized", f"The draft {encode('invoice', draft.id)} could not be made final.")
-    ctx.session.flush()
+    detail = f"The draft {encode('invoice', draft.id)} could not be made final."
+    _park(ctx, run_id, draft.account_id, "not_finalized", detail)
 
 
 def _close(ctx: Context, run_id: UUID) -> None:

@@ -76,7 +76,7 @@ NEW_CHARGE = (
         ("UPDATE charge SET released_at = now() WHERE id = :charge", "does not join or leave"),
         ("DELETE FROM charge WHERE id = :charge", "permission denied"),
         (NEW_CHARGE.format("NULL, NULL"), "ck_charge_claim"),
-        (NEW_CHARGE.format("claim_id, invoice_line_id"), "begins by waiting"),
+        (NEW_CHARGE.format("claim_id, invoice_line_id"), "does not join a finalized document"),
     ],
 )
 def test_plain_sql_cannot_bill_a_span_twice(open_unit: Open, ids: dict[str, Any], sql: str, refusal: str) -> None:
