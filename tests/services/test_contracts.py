@@ -21,6 +21,7 @@ from services.context import Context
 from services.contract_changes import Wanted
 from services.paging import Window
 from services.provisioning import Answer
+from services.sets import add_rows
 from services.subscription_views import SubscriptionView
 from services.subscriptions import Order
 from tests.builders.billing import FLAT, PlanOf, PriceOf, a_plan, an_account
@@ -52,7 +53,7 @@ def bill(open_unit: Open, payer: UUID, now: datetime) -> list[tuple[Any, ...]]:
     set_clock(open_unit, now)
     with open_unit() as ctx:
         known = set(ctx.session.scalars(select(Charge.id)))
-        invoicing_charges.store(ctx, invoicing_charges.propose_for(ctx, [payer], now, now))
+        add_rows(ctx, Charge, invoicing_charges.claim(ctx, invoicing_charges.propose_for(ctx, [payer], now, now)))
         fresh = ctx.session.scalars(select(Charge).where(Charge.id.not_in(known))).all()
         return sorted((c.charge_code, c.kind, c.start_at, c.end_at, c.quantity, c.amount) for c in fresh)
 
