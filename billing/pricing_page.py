@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from billing.metered import Metered, Piece
-from billing.pricing_model import PricingModel, models
+from billing.modifier_examples import EXAMPLES, REFUSALS
+from billing.modifiers import schema
+from billing.pricing_model import BadExample, Example, PricingModel, models
 from core.decimals import format_decimal
 from core.period import rfc3339
 
@@ -18,29 +20,41 @@ run as tests, and this page shows them: it is written by `billing.pricing_page.p
 Amounts are exact here; a line is rounded once, half away from zero, to the currency's minor unit.
 """
 
+AROUND = """## Around any usage price
+
+These members may stand in a usage price of any model. They act in this order, whatever the order in which they are
+written: `multiplier` (on each slot of usage), `round_quantity`, `included`, `commitment`, then the model itself, then
+`minimum_amount_price` and `maximum_amount_price`. Rounding and `included` act on the price's total; what is included
+is used up in order of time, and within one slot in the order of bands or cells; minimum and maximum act on the line.
+In a part of a span `included`, `commitment`, minimum and maximum count for that part of them.
+"""
+
 
 def page() -> str:
     """The whole of `docs/pricing.md`."""
-    return "\n".join([HEADING, *(_section(model) for model in models().values())])
+    return "\n".join([HEADING, *(_section(model) for model in models().values()), _around()])
 
 
 def _section(model: PricingModel) -> str:
-    members = [f"- `{name}`{_needed(name, model)}: {_said(schema)}" for name, schema in model.members.items()]
-    examples = [f"| {e.why} | {_price(e.price)} | {_used(e.usage)} | {e.exact} |" for e in model.examples]
-    refusals = [f"| {r.why} | {_price(r.price)} | `{r.code}` at `{r.pointer}` |" for r in model.refusals]
+    members = [f"- `{name}`{_needed(name, model)}: {_said(told)}" for name, told in model.members.items()]
     no_price = [f"| {u.why} | {_price(u.price)} of {_used(u.metered)} | `{u.code}` |" for u in model.no_price]
-    return "\n".join(
-        [
-            f"## `{model.name}`\n\n{model.summary}\n",
-            *members,
-            "\n| example | price | quantity | amount |\n| --- | --- | --- | --- |",
-            *examples,
-            "\n| refused | price | answer |\n| --- | --- | --- |",
-            *refusals,
-            *no_price,
-            "",
-        ]
-    )
+    heading = f"## `{model.name}`\n\n{model.summary}\n"
+    return "\n".join([heading, *members, *_tables(model.examples, model.refusals), *no_price, ""])
+
+
+def _around() -> str:
+    members = [f"- `{name}` (optional): {_said(described)}" for name, described in schema().items()]
+    return "\n".join([AROUND, *members, *_tables(EXAMPLES, REFUSALS, named=True), ""])
+
+
+def _tables(examples: Iterable[Example], refusals: Iterable[BadExample], *, named: bool = False) -> Iterator[str]:
+    yield "\n| example | price | quantity | amount |\n| --- | --- | --- | --- |"
+    for example in examples:
+        price = _price(example.price, named=named)
+        yield f"| {example.why} | {price} | {_used(example.usage)} | {example.exact} |"
+    yield "\n| refused | price | answer |\n| --- | --- | --- |"
+    for refusal in refusals:
+        yield f"| {refusal.why} | {_price(refusal.price, named=named)} | `{refusal.code}` at `{refusal.pointer}` |"
 
 
 def _needed(name: str, model: PricingModel) -> str:
@@ -68,6 +82,6 @@ def _piece(piece: Piece) -> str:
     return " ".join(said)
 
 
-def _price(price: Mapping[str, Any]) -> str:
-    own = {name: value for name, value in price.items() if name != "model"}
+def _price(price: Mapping[str, Any], *, named: bool = False) -> str:
+    own = {name: value for name, value in price.items() if named or name != "model"}
     return f"`{json.dumps(own)}`"
