@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 from billing.metering.quality import Quality, Shares
-from core.decimals import EXACT, ROUNDING
+from core.decimals import EXACT, ROUNDING, format_decimal
 
 HUNDRED = Decimal(100)
 _UNSURE = (Quality.ESTIMATED, Quality.SUBSTITUTED, Quality.INTERPOLATED)
@@ -26,9 +26,18 @@ def unit_price(inputs: Mapping[str, Any]) -> Decimal | None:
 
 
 def quality(inputs: Mapping[str, Any]) -> dict[str, str] | None:
-    """How much of the quantity was measured, interpolated, estimated, substituted; None where nothing is metered."""
+    """How much of the quantity was measured, interpolated, estimated, substituted; None where nothing is metered.
+
+    `price_estimated` is how much of it was priced by an estimate of an index, where any was.
+    """
     usage = inputs.get("usage")
-    return dict(usage["quality"]) if usage else None
+    if not usage:
+        return None
+    guessed = Decimal(0)
+    for part in inputs.get("parts", ()):
+        if part.get("estimated"):
+            guessed = EXACT.add(guessed, Decimal(part["quantity"]))
+    return {**usage["quality"], **({"price_estimated": format_decimal(guessed)} if guessed else {})}
 
 
 def quality_note(stored: Mapping[str, str] | None) -> str:
@@ -43,6 +52,8 @@ def quality_note(stored: Mapping[str, str] | None) -> str:
     if whole <= 0:
         return ""
     parts = [(kind.value, getattr(shares, kind.value)) for kind in _UNSURE]
+    # A multiplier may have made more of the quantity than there was.
+    parts.append(("at an estimated price", min(whole, Decimal(stored.get("price_estimated", "0")))))
     return ", ".join(f"{_per_cent(part, whole)} {word}" for word, part in parts if part > 0)
 
 

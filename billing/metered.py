@@ -33,6 +33,10 @@ class Cuts(Protocol):
 class Index(Protocol):
     """A time series of prices, slot by slot."""
 
+    @property
+    def known_until(self) -> datetime | None:
+        """When the latest of its values arrived; None without any."""
+
     def edges(self, span: Period) -> tuple[datetime, ...]:
         """The starts of its slots strictly within a span."""
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from billing.counting import Counted, Counting
 from billing.items import RECURRING, USAGE, Claim, Item, PriceTerms
-from billing.metered import Index, Metered, plain
+from billing.metered import Index, Metered, Needs, plain
 from billing.metering.slots import SlotRequest, Usage
 from billing.proration import WHOLE, Share, share
 from core.decimals import EXACT, ROUNDING, format_decimal
@@ -156,6 +156,7 @@ def _origin(price: PriceTerms, counted: Counted, used: Usage) -> dict[str, Any]:
     meter, needs = price.meter, price.price.needs
     assert meter is not None  # the catalogue refuses a usage price without a meter
     pieces = [] if needs.plain or needs.events else [piece.as_json() for piece in counted.metered.pieces]
+    known_until = _known_until(needs, counted, used)
     return {
         "usage": {
             "meter": {
@@ -170,10 +171,17 @@ def _origin(price: PriceTerms, counted: Counted, used: Usage) -> dict[str, Any]:
             "notes": dict(counted.notes),
             "time_zone": counted.metered.time_zone,
             "pieces": pieces,
-            "known_until": rfc3339(used.known_until) if used.known_until else None,
+            "known_until": rfc3339(known_until) if known_until else None,
             "evidence": used.evidence.as_json(),
         }
     }
+
+
+def _known_until(needs: Needs, counted: Counted, used: Usage) -> datetime | None:
+    """The latest arrival that was taken into account, of usage or of the index that the price follows."""
+    index = counted.metered.indexes.get(needs.index) if needs.index is not None else None
+    arrivals = (used.known_until, index.known_until if index is not None else None)
+    return max((arrival for arrival in arrivals if arrival is not None), default=None)
 
 
 @dataclass(frozen=True)

@@ -83,6 +83,7 @@ class _Recorded:
     """The values of an index as a charge keeps them, by the start of what was used in each slot."""
 
     values: Mapping[datetime, tuple[Decimal, bool]]
+    known_until: datetime | None = None
 
     def edges(self, span: Period) -> tuple[datetime, ...]:
         return tuple(start for start in self.values if span.start < start < span.end)

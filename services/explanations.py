@@ -11,12 +11,13 @@ from sqlalchemy import and_, select
 
 from billing import rating
 from billing.explanation import explain, today
+from billing.index_spans import index_of
 from billing.items import USAGE
 from core.errors import NotFound, Refused
 from core.ids import encode
 from core.period import Period, rfc3339, utc
 from models.billing import Charge, Invoice, InvoiceLine
-from services import contract_items, lookups
+from services import contract_items, indexes, lookups
 from services.context import Context
 from stores.usage import slots_many
 
@@ -93,11 +94,13 @@ def _today(ctx: Context, charge: Charge) -> Mapping[str, Any] | None:
     contracts = contract_items.load_subscription(ctx, charge.subscription_id)
     item = next(item for item in contracts.items if item.item_id == charge.item_id)
     span = Period(utc(charge.start_at), utc(charge.end_at))
-    request = rating.slot_request(item, price, span)
-    assert request is not None  # usage is counted
-    used = slots_many(ctx.session, ctx.provider.id, [request], now=ctx.now)
+    code, discount = index_of(price), Decimal(charge.inputs.get("discount", "0"))
+    known = indexes.load(ctx, {code: [span]} if code is not None else {})
     try:
-        rated = rating.rate_span(item, price, charge.quantity, span, used, Decimal(charge.inputs.get("discount", "0")))
+        request = rating.slot_request(item, price, span, known)
+        assert request is not None  # usage is counted
+        used = slots_many(ctx.session, ctx.provider.id, [request], now=ctx.now)
+        rated = rating.rate_span(item, price, charge.quantity, span, used, discount, known)
         return today(charge.inputs, charge.amount, rated)
     except Refused as refused:
         return {"code": refused.code, "detail": refused.detail}

@@ -21,7 +21,7 @@ from core.errors import FieldError, Invalid
 from core.ids import decode, looks_like, new_id
 from models.catalog import Meter, Plan, PlanVersion, Price, Product
 from models.offers import AddOnBasePlan, BundleComponent
-from services import catalog
+from services import catalog, price_fits
 from services.context import Context
 from services.lookups import by_id
 from services.paging import Slice, Window, in_order
@@ -107,7 +107,7 @@ def create(
         components: of a bundle; `services.offers` has seen that they fit.
 
     Raises:
-        Invalid: `product_unknown` or `meter_unknown`, each at its price.
+        Invalid: `product_unknown`, `meter_unknown`, and those of `services.price_fits`, each at its price.
         Conflict: `code_taken`.
     """
     plan = catalog.add(ctx, Plan, values)
@@ -126,7 +126,7 @@ def add_version(
     """Give a plan a further version. Existing subscriptions stay on theirs.
 
     Raises:
-        Invalid: `product_unknown` or `meter_unknown`, each at its price.
+        Invalid: `product_unknown`, `meter_unknown`, and those of `services.price_fits`, each at its price.
     """
     by_id(ctx, Plan, "plan", plan_id, lock=True)
     newest = ctx.session.scalars(
@@ -165,6 +165,7 @@ def _store(
     pointer: str,
 ) -> PlanVersion:
     products, meters = _resolved(ctx, prices, pointer)
+    price_fits.check(ctx, prices, meters, pointer)
     version = PlanVersion(
         provider_id=ctx.provider.id,
         id=new_id(),

@@ -64,6 +64,9 @@ class Quality(Schema):
     estimated = fields.DecimalString(required=True)
     substituted = fields.DecimalString(required=True)
     invalid = fields.DecimalString(required=True)
+    price_estimated = fields.DecimalString(
+        description="How much of it was priced by an estimate of a price index; absent where nothing was."
+    )
 
 
 class InvoiceLine(Schema):

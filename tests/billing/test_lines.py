@@ -49,3 +49,10 @@ def test_a_line_says_what_share_of_its_quantity_was_not_simply_measured(
 def test_what_is_not_metered_has_no_quality() -> None:
     assert quality({"parts": []}) is None
     assert quality({"usage": {"quality": shares(measured="1")}}) == shares(measured="1")
+
+
+def test_what_was_priced_by_an_estimated_index_is_told_on_the_line() -> None:
+    parts = [{"quantity": "6", "exact": "1"}, {"quantity": "2", "exact": "1", "estimated": True}]
+    stored = quality({"parts": parts, "usage": {"quality": shares(measured="8")}})
+    assert stored == {**shares(measured="8"), "price_estimated": "2"}
+    assert quality_note(stored) == "25 % at an estimated price"
