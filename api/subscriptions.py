@@ -24,7 +24,7 @@ from api.schemas.subscriptions import (
     SubscriptionQuery,
 )
 from services import contract_changes, previews, provisioning, subscriptions
-from services.contract_changes import ChangeView, Wanted
+from services.change_bodies import ChangeView, Wanted
 from services.parts_wanted import AddOn
 from services.previews import Preview as PreviewValue
 from services.provisioning import Answer
@@ -50,6 +50,11 @@ ORDER_REFUSALS = {
     "quantity_not_allowed": "Usage has no ordered quantity.",
     "start_expected": "Neither an instant nor provisioned, or both.",
     "start_out_of_range": "More than five years back or ten years on.",
+    "trial_length_expected": "Neither `days` nor `until`, or both.",
+    "trial_ends_before_start": "A trial that ends before the start.",
+    "payment_method_required": "The trial needs a payment method, and the payer has none.",
+    "early_termination_expected": "Neither `rate` nor `amount_price`, or both.",
+    "rate_out_of_range": "More than all of the rest.",
 }
 ADD_ON_REFUSALS = {
     "plan_is_add_on": "The plan is an add-on.",
@@ -62,13 +67,18 @@ ADD_ON_REFUSALS = {
     "charge_code_collision": "Two plans on it would share a charge code.",
 }
 CHANGE_REFUSALS = {
-    "change_expected": "Neither cancel, nor a plan, nor quantities; or cancel with one of these.",
+    "change_expected": "No change, or several that do not go together.",
     "plan_unknown": "There is no such plan.",
     "plan_not_offered": "No version of the plan is offered yet.",
     "currency_not_offered": "The plan has no prices in the subscription's currency.",
     "effective_unknown": "Neither now, nor period_end, nor an instant.",
-    "effective_in_past": "A change takes effect now or later.",
+    "effective_in_past": "What has not started changes now or later.",
     "effective_out_of_range": "More than ten years on.",
+    "change_before_start": "Before the subscription started.",
+    "cancellation_before_start": "An end before the start.",
+    "change_before_finalized": "Before the bill date of the latest final invoice with this subscription.",
+    "align_not_ahead": "A day that is past, or before the change takes effect.",
+    "until_not_after": "A pause that ends before it begins.",
     "charge_code_unknown": "The subscription has no such charge.",
     "quantity_negative": "A quantity below zero.",
     "quantity_not_allowed": "Usage has no ordered quantity.",
@@ -80,6 +90,7 @@ PREVIEW_REFUSALS = {
 ENDED = {
     "subscription_ended": "It has ended.",
     "subscription_not_started": "It has not started, so it has no period yet.",
+    "illegal_transition": "Its status does not allow this: only what is active is paused, only what is paused resumed.",
 }
 
 
@@ -90,7 +101,15 @@ def _order(body: dict[str, Any]) -> Order:
 
 
 def _wanted(body: dict[str, Any]) -> Wanted:
-    return Wanted(bool(body.get("cancel")), body.get("quantities") or {}, body.get("plan"))
+    return Wanted(
+        cancel=body.get("cancel"),
+        quantities=body.get("quantities") or {},
+        plan=body.get("plan"),
+        pause=body.get("pause"),
+        resume=bool(body.get("resume")),
+        convert=bool(body.get("convert")),
+        align_on=body.get("align"),
+    )
 
 
 @blp.route("/v1/subscriptions")

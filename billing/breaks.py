@@ -87,8 +87,13 @@ def _outside(each: Break, other: Break) -> Iterator[Break]:
 
 
 def billed(terms: Iterable[AgreedTerm], breaks: Sequence[Break]) -> tuple[AgreedTerm, ...]:
-    """What is agreed, without the breaks: the terms that billing follows."""
-    return tuple(piece for term in terms for piece in _pieces(term, breaks))
+    """What is agreed, without the breaks: the terms that billing follows.
+
+    A charge that was put on one contract alone, such as work done during a pause, is billed all the same.
+    """
+    return tuple(
+        piece for term in terms for piece in ((term,) if term.price.version_id is None else _pieces(term, breaks))
+    )
 
 
 def _pieces(term: AgreedTerm, breaks: Sequence[Break]) -> Iterator[AgreedTerm]:

@@ -30,6 +30,7 @@ class Minimum:
     """A minimum term as it stands on a subscription, with the ids that its charge would get."""
 
     terms: MinimumTerm
+    started_at: datetime
     ends_at: datetime
     item_id: UUID
     price_id: UUID
@@ -47,7 +48,7 @@ def charge_for(before: Sequence[Item], after: Sequence[Item], minimum: Minimum, 
     or not prorated, is no rest.
     """
     known = _booked_as(before)
-    if at >= minimum.ends_at or known is None:
+    if not minimum.started_at < at < minimum.ends_at or known is None:
         return None
     terms = minimum.terms
     exact = terms.amount_price

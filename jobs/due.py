@@ -16,12 +16,14 @@ from services import (
     agents_self,
     contract_changes,
     dunning,
+    fixed_terms,
     idempotency,
     inbound,
     invoicing,
     provisioning,
     runs,
-    subscriptions,
+    subscription_steps,
+    trials,
 )
 
 # What services wake by a word that is not a kind's own name.
@@ -39,7 +41,7 @@ BUSINESS = (
         "billing",
         "SELECT provider_id, id, start_at AS due_at FROM subscription"
         " WHERE status = 'pending' AND start_at IS NOT NULL",
-        one("subscription_start", subscriptions.start_due),
+        one("subscription_start", subscription_steps.start_due),
         business=True,
     ),
     Kind(
@@ -47,6 +49,20 @@ BUSINESS = (
         "billing",
         "SELECT provider_id, id, effective_at AS due_at FROM scheduled_change WHERE status = 'scheduled'",
         one("change", contract_changes.apply_scheduled),
+        business=True,
+    ),
+    Kind(
+        "trial",
+        "billing",
+        "SELECT provider_id, id, trial_next_at AS due_at FROM subscription WHERE trial_next_at IS NOT NULL",
+        one("trial", trials.work),
+        business=True,
+    ),
+    Kind(
+        "term",
+        "billing",
+        "SELECT provider_id, id, term_next_at AS due_at FROM subscription WHERE term_next_at IS NOT NULL",
+        one("term", fixed_terms.work),
         business=True,
     ),
     Kind(

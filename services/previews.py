@@ -2,31 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 from uuid import UUID
 
-from sqlalchemy import select
-
-from billing.changes import Change, apply
-from billing.items import AgreedTerm, Item, MeterTerms, PriceTerms
+from billing.beginnings import Beginning, begin
+from billing.changes import Contract
+from billing.items import AgreedTerm, Item
 from billing.metering.evidence import Evidence
 from billing.metering.slots import Slot, SlotRequest, Usage
-from billing.periods import Interval
 from billing.proposal import Proposal, due_spans, propose
 from billing.rating import shown
 from billing.states.subscription import PENDING
 from core.errors import Conflict, Invalid
 from core.ids import new_id
 from core.period import Period
-from models.catalog import Meter
-from services import contract_changes, contract_items, subscriptions
+from services import change_effects, contract_changes, contract_items, contracts, subscriptions
+from services.change_bodies import Agreed, Wanted
 from services.context import Context
-from services.contract_changes import Agreed, Wanted
-from services.plans import VersionView
-from services.sets import among
 from services.subscriptions import CheckedOrder, Order
 from stores.usage import slots_many
 
@@ -70,7 +65,7 @@ def of_order(ctx: Context, order: Order, as_of: datetime | None) -> Preview:
     checked = subscriptions.check(ctx, order)
     start = order.start_at or ctx.now
     until = _until(ctx, as_of or max(start, ctx.now))
-    items = _items(ctx, checked, start)
+    items = _ordered(ctx, checked, start).billed
     _check_length(items, until)
     unused = {request: _nothing(request) for request in due_spans(items, until)}
     return _preview(propose(items, unused, until), checked.currency, until)
@@ -82,7 +77,8 @@ def of_change(
     """What a running subscription would be billed up to an instant, and given back, with a change.
 
     Args:
-        as_of: by default when the change takes effect. What is scheduled until then is taken into account.
+        as_of: by default when the change takes effect, or now where that is past. What is scheduled until then is
+            taken into account.
 
     Raises:
         As `contract_changes.make`. Conflict: `subscription_not_started`.
@@ -92,29 +88,28 @@ def of_change(
     agreed = contract_changes.agree(ctx, subscription, wanted)
     if subscription.status == PENDING:
         raise Conflict("subscription_not_started", "This subscription has not started; preview its order instead.")
-    at = contract_changes.effective_at(ctx, subscription, agreed, effective)
-    until = _until(ctx, as_of or at)
-    items: Sequence[Item] = contract_items.load_subscription(ctx, subscription_id).items
-    to_come = [*contract_changes.scheduled(ctx, subscription_id, until), (at, agreed)]
-    for when, each in sorted(to_come, key=lambda entry: entry[0]):
-        change = _change(ctx, each, subscription.currency)
-        items = apply(_with_all(items, change), change, when)
+    at = contract_changes.when(ctx, subscription, agreed, effective)
+    until = _until(ctx, as_of or max(at, ctx.now))
+    contract = contracts.load(ctx, subscription)
+    for instant, each in _to_come(contract_changes.scheduled(ctx, subscription, until), at, agreed):
+        contract = change_effects.changed(ctx, subscription, contract, each, instant)
+        if each.cancel is not None:
+            break  # nothing changes after the end
+    items = contract.billed
     _check_length(items, until)
     needed = due_spans(items, until)
     used = slots_many(ctx.session, ctx.provider.id, needed, now=ctx.now) if needed else {}
     return _preview(propose(items, used, until), subscription.currency, until)
 
 
-def _change(ctx: Context, agreed: Agreed, currency: str) -> Change:
-    prices = None if agreed.version is None else price_terms(ctx, agreed.version, currency)
-    return Change(agreed.cancel, agreed.quantities, prices)
-
-
-def _with_all(items: Sequence[Item], change: Change) -> list[Item]:
-    """The items, with one that has no terms yet for each charge that a change begins."""
-    known = {item.charge_code for item in items}
-    begun = [code for code in change.prices or () if code not in known]
-    return [*items, *(replace(items[0], item_id=new_id(), charge_code=c, terms=(), claims=()) for c in begun)]
+def _to_come(
+    scheduled: Sequence[tuple[datetime, Agreed]], at: datetime, agreed: Agreed
+) -> list[tuple[datetime, Agreed]]:
+    """What happens in order: what is scheduled, the change, and the end of a pause that it brings with it."""
+    changes = [*scheduled, (at, agreed)]
+    if agreed.pause is not None and agreed.pause.until is not None:
+        changes.append((agreed.pause.until, Agreed(resume=True)))
+    return sorted(changes, key=lambda entry: entry[0])
 
 
 def _until(ctx: Context, as_of: datetime) -> datetime:
@@ -140,48 +135,26 @@ def _check_length(items: Sequence[Item], until: datetime) -> None:
         raise Invalid("preview_too_long", f"This has more than {LINES_MOST} lines; look less far ahead.", "/as_of")
 
 
-def _items(ctx: Context, checked: CheckedOrder, start: datetime) -> list[Item]:
+def _ordered(ctx: Context, checked: CheckedOrder, start: datetime) -> Contract:
+    """What an order would be from its start on."""
+    begun = begin(start, checked.time_zone, checked.beside)
+    return Contract(tuple(_items(ctx, checked, start, begun)), begun.breaks)
+
+
+def _items(ctx: Context, checked: CheckedOrder, start: datetime, begun: Beginning) -> Iterator[Item]:
     subscription_id = new_id()
     prices = contract_items.version_prices(ctx, [part.version_id for part in checked.parts], checked.currency)
-    return [
-        Item(
-            item_id=new_id(),
-            subscription_id=subscription_id,
-            charge_code=code,
-            anchor=checked.order.anchor,
-            anchored_at=start,
-            time_zone=checked.time_zone,
-            terms=(AgreedTerm(start, None, price, part.agreed[code], part.discount),),
-        )
-        for part in checked.parts
-        for code, price in prices[part.version_id].items()
-    ]
-
-
-def price_terms(ctx: Context, version: VersionView, currency: str) -> dict[str, PriceTerms]:
-    """The prices of a version in a currency as the engine takes them, by charge code."""
-    meters = _meters(ctx, [price.meter_id for price in version.prices if price.meter_id])
-    return {
-        price.charge_code: PriceTerms(
-            price_id=price.id,
-            version_id=version.id,
-            version=version.number,
-            charge_code=price.charge_code,
-            kind=price.kind,
-            interval=Interval(**price.interval) if price.interval else None,
-            timing=price.timing,
-            proration=price.proration,
-            currency=currency,
-            spec=price.currencies[currency],
-            meter=meters[price.meter_id] if price.meter_id else None,
-        )
-        for price in version.prices
-    }
-
-
-def _meters(ctx: Context, ids: Sequence[UUID]) -> dict[UUID, MeterTerms]:
-    rows = ctx.session.scalars(select(Meter).where(Meter.provider_id == ctx.provider.id, among(Meter.id, ids)))
-    return {row.id: MeterTerms(row.id, row.code, row.unit, row.aggregation, row.parameters) for row in rows}
+    for part in checked.parts:
+        for code, price in prices[part.version_id].items():
+            yield Item(
+                item_id=new_id(),
+                subscription_id=subscription_id,
+                charge_code=code,
+                anchor=checked.order.anchor,
+                anchored_at=begun.anchored_at,
+                time_zone=checked.time_zone,
+                terms=(AgreedTerm(start, None, price, part.agreed[code], part.discount),),
+            )
 
 
 def _nothing(request: SlotRequest) -> Usage:

@@ -14,12 +14,13 @@ from uuid import UUID
 
 from sqlalchemy import insert, select, update
 
+from billing.changes import Cancel
 from billing.states.subscription import PENDING
 from core.errors import Conflict, Invalid, UnknownReference
 from core.ids import decode, encode, looks_like
 from core.period import rfc3339
 from models.subscriptions import ProvisioningRequest, Subscription
-from services import deliveries, lookups, outbox, subscriptions
+from services import deliveries, lookups, outbox, subscription_steps, subscriptions
 from services.context import Context
 from services.paging import Slice, Window, newest_first
 from services.subscription_views import SubscriptionView, facts, view
@@ -123,14 +124,14 @@ def ask_again(ctx: Context, request_id: UUID) -> None:
 def suspend(ctx: Context, subscription_id: UUID, reason: str) -> None:
     """Turn a service off: the first of its reasons to be off calls this. Off already, or never on: nothing happens."""
     subscription = subscriptions.find(ctx, subscription_id, lock=True)
-    if subscriptions.set_suspended(ctx, subscription, suspended=True):
+    if subscription_steps.set_suspended(ctx, subscription, suspended=True):
         request(ctx, subscription, "suspend", reason)
 
 
 def resume(ctx: Context, subscription_id: UUID, reason: str | None = None) -> None:
     """Turn a service on again: no reason to be off is left. On already, or ended: nothing happens."""
     subscription = subscriptions.find(ctx, subscription_id, lock=True)
-    if subscriptions.set_suspended(ctx, subscription, suspended=False):
+    if subscription_steps.set_suspended(ctx, subscription, suspended=False):
         request(ctx, subscription, "resume", reason)
 
 
@@ -141,13 +142,15 @@ def deprovision(ctx: Context, subscription_id: UUID, reason: str | None = None) 
         end(ctx, subscription, ctx.now, reason)
 
 
-def end(ctx: Context, subscription: Subscription, at: datetime, reason: str | None = None) -> None:
+def end(
+    ctx: Context, subscription: Subscription, at: datetime, reason: str | None = None, how: Cancel | None = None
+) -> None:
     """Cancel from an instant on, and ask for the taking down.
 
     Raises:
         IllegalTransition: it has ended already.
     """
-    subscriptions.cancel(ctx, subscription, at)
+    subscription_steps.cancel(ctx, subscription, at, how)
     request(ctx, subscription, "deprovision", reason)
 
 
@@ -185,7 +188,7 @@ def _take(ctx: Context, subscription: Subscription, asked: ProvisioningRequest, 
     if asked.kind == "provision":
         subscription.reference = given.reference or subscription.reference
         if subscription.status == PENDING and subscription.start_on == PROVISIONED:
-            subscriptions.start(ctx, subscription, at)
+            subscription_steps.start(ctx, subscription, at)
     _tell(ctx, subscription, TOLD[asked.kind], asked)
 
 

@@ -12,6 +12,7 @@ from uuid import UUID
 
 from sqlalchemy import and_, select
 
+from billing.contract_terms import FixedTerm
 from billing.offers import ADD_ON, COMPONENT, OWN
 from billing.terms import TermRow, fold
 from core.decimals import format_decimal
@@ -83,6 +84,9 @@ class SubscriptionView:
     start_on: str
     start_at: datetime | None
     ended_at: datetime | None
+    trial: Mapping[str, Any] | None
+    term: Mapping[str, Any] | None
+    minimum_term: Mapping[str, Any] | None
     reference: str | None
     purchase_order: str | None
     cost_centre: str | None
@@ -165,6 +169,9 @@ def _view(
         start_on=s.start_on,
         start_at=s.start_at,
         ended_at=s.ended_at,
+        trial={**s.trial, "ends_at": _instant(s.trial_ends_at)} if s.trial else None,
+        term=_term(s),
+        minimum_term={**s.minimum_term, "ends_at": _instant(s.minimum_ends_at)} if s.minimum_term else None,
         reference=s.reference,
         purchase_order=s.purchase_order,
         cost_centre=s.cost_centre,
@@ -175,6 +182,15 @@ def _view(
         ],
         request=request,
     )
+
+
+def _term(s: Subscription) -> dict[str, Any] | None:
+    """A fixed term, with until when a cancellation takes effect at its end; without notice that is the end."""
+    if not s.term:
+        return None
+    notice_by = FixedTerm.stored(s.term).notice_by(s.term_ends_at, s.time_zone) if s.term_ends_at else None
+    times = {"started_at": s.term_started_at, "ends_at": s.term_ends_at, "notice_by": notice_by}
+    return {**s.term, **{name: _instant(at) for name, at in times.items()}}
 
 
 def _items(
@@ -261,6 +277,9 @@ def facts(shown: SubscriptionView) -> dict[str, Any]:
         "start": start,
         "started_at": _instant(shown.started_at),
         "ended_at": _instant(shown.ended_at),
+        "trial": shown.trial,
+        "term": shown.term,
+        "minimum_term": shown.minimum_term,
         "reference": shown.reference,
         "purchase_order": shown.purchase_order,
         "cost_centre": shown.cost_centre,

@@ -9,29 +9,33 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import Any
+from typing import Any, Literal
 from uuid import UUID
 
-from sqlalchemy import insert, select
+from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert as upsert
 
+from billing.beginnings import Agreed
 from billing.changes import default_quantity
-from billing.items import USAGE, ZERO
+from billing.contract_terms import FixedTerm, MinimumTerm, Trial
+from billing.items import USAGE
 from billing.offers import Part, wrong_quantities
-from billing.states.subscription import CANCEL, PENDING, RESUME, START, SUBSCRIPTION, SUSPEND
+from billing.states.subscription import SUBSCRIPTION
 from core.decimals import format_decimal
 from core.errors import FieldError, Invalid
 from core.ids import new_id
 from models.accounts import Account
-from models.catalog import Plan, Price
-from models.subscriptions import Subscription, SubscriptionItem, SubscriptionItemTerm
-from services import outbox, parts_wanted, subscription_parts
+from models.catalog import Plan, PlanVersion
+from models.payments import PaymentMethod
+from models.subscriptions import Subscription, SubscriptionItem
+from services import parts_wanted, subscription_parts
 from services.context import Context, visible
 from services.lookups import by_id, by_reference
 from services.paging import Slice, Window, newest_first
 from services.parts_wanted import AddOn, Standing
 from services.plans import VersionView
-from services.subscription_views import SubscriptionView, facts, view, views
+from services.subscription_steps import payer_zone, start, tell
+from services.subscription_views import SubscriptionView, view, views
 
 YEAR = timedelta(days=365)
 START_LEAST, START_MOST = 5 * YEAR, 10 * YEAR
@@ -46,6 +50,7 @@ class Order:
         start_at: when it starts; None starts it when the service is provisioned.
         currency: None takes the account's.
         quantities: by charge code, of the plan and what it contains; what is not named is 1.
+        trial: `plan` takes the one that the plan version offers, None takes none.
     """
 
     account: str
@@ -55,6 +60,9 @@ class Order:
     currency: str | None = None
     quantities: Mapping[str, Decimal] = field(default_factory=dict)
     add_ons: Sequence[AddOn] = ()
+    trial: Trial | Literal["plan"] | None = "plan"
+    term: FixedTerm | None = None
+    minimum_term: MinimumTerm | None = None
     reference: str | None = None
     purchase_order: str | None = None
     cost_centre: str | None = None
@@ -71,6 +79,7 @@ class CheckedOrder:
     parts: Sequence[Part]
     currency: str
     time_zone: str
+    beside: Agreed
 
     @property
     def quantities(self) -> Mapping[str, Decimal]:
@@ -84,8 +93,8 @@ def check(ctx: Context, order: Order) -> CheckedOrder:
     Raises:
         UnknownReference: `account_unknown`, `plan_unknown`.
         Invalid: `plan_not_offered`, `plan_is_add_on`, `currency_not_offered`, `charge_code_collision`,
-            `charge_code_unknown`, `quantity_negative`, `quantity_not_allowed`, `start_out_of_range`, and those of
-            `parts_wanted.added`.
+            `charge_code_unknown`, `quantity_negative`, `quantity_not_allowed`, `start_out_of_range`,
+            `trial_ends_before_start`, `payment_method_required`, and those of `parts_wanted.added`.
     """
     account = by_reference(ctx, Account, "account", order.account, pointer="/account", account=Account.id)
     plan = by_reference(ctx, Plan, "plan", order.plan, pointer="/plan")
@@ -100,9 +109,34 @@ def check(ctx: Context, order: Order) -> CheckedOrder:
     given = (replace(part, quantities={**part.quantities, **order.quantities}) for part in offered)
     parts = (*given, *added)
     parts_wanted.check_together(parts, currency, errors)
+    beside = _beside(ctx, order, account, offered[0].version_id, errors)
     if errors:
         raise Invalid.collect(errors)
-    return CheckedOrder(order, account, parts, currency, payer_zone(ctx, account))
+    return CheckedOrder(order, account, parts, currency, payer_zone(ctx, account), beside)
+
+
+def _beside(ctx: Context, order: Order, account: Account, version_id: UUID, errors: list[FieldError]) -> Agreed:
+    """What is agreed beside prices, the plan's trial where the order names none."""
+    trial = order.trial
+    if trial == "plan":
+        offered = by_id(ctx, PlanVersion, "plan_version", version_id).trial
+        trial = Trial.stored(offered) if offered else None
+    if trial is not None and trial.until is not None and trial.until <= (order.start_at or ctx.now):
+        errors.append(FieldError("/trial/until", "trial_ends_before_start", "A trial ends after the start."))
+    if trial is not None and trial.requires_payment_method and not has_payment_method(ctx, account):
+        detail = "This trial needs a payment method of the payer: attach one first."
+        errors.append(FieldError("/account", "payment_method_required", detail))
+    return Agreed(trial, order.term, order.minimum_term)
+
+
+def has_payment_method(ctx: Context, account: Account) -> bool:
+    """Whether the payer of an account has a payment method that may be charged."""
+    found = select(PaymentMethod.id).where(
+        PaymentMethod.provider_id == ctx.provider.id,
+        PaymentMethod.account_id == account.payer_id,
+        PaymentMethod.status == "active",
+    )
+    return ctx.session.scalar(found.limit(1)) is not None
 
 
 def check_quantities(kinds: Mapping[str, str], quantities: Mapping[str, Decimal]) -> None:
@@ -121,13 +155,6 @@ def check_quantities(kinds: Mapping[str, str], quantities: Mapping[str, Decimal]
         raise Invalid.collect(errors)
 
 
-def payer_zone(ctx: Context, account: Account) -> str:
-    """The time zone of the account's payer."""
-    return ctx.session.scalars(
-        select(Account.time_zone).where(Account.provider_id == ctx.provider.id, Account.id == account.payer_id)
-    ).one()
-
-
 def create(ctx: Context, order: Order) -> Subscription:
     """Store an order. It is pending until it starts; one that starts by now is started at once.
 
@@ -135,6 +162,7 @@ def create(ctx: Context, order: Order) -> Subscription:
         As `check`. Conflict: `external_id_taken`, from the database.
     """
     checked = check(ctx, order)
+    beside = checked.beside
     subscription = Subscription(
         provider_id=ctx.provider.id,
         id=new_id(),
@@ -148,6 +176,9 @@ def create(ctx: Context, order: Order) -> Subscription:
         anchor=order.anchor,
         start_on=PROVISIONED if order.start_at is None else AT,
         start_at=order.start_at,
+        trial=beside.trial.as_json() if beside.trial else None,
+        term=beside.term.as_json() if beside.term else None,
+        minimum_term=beside.minimum.as_json() if beside.minimum else None,
         reference=order.reference,
         purchase_order=order.purchase_order,
         cost_centre=order.cost_centre,
@@ -179,173 +210,27 @@ def _add_items(ctx: Context, subscription: Subscription, charge_codes: Iterable[
     ctx.session.execute(upsert(SubscriptionItem).on_conflict_do_nothing(), rows)
 
 
-def start(ctx: Context, subscription: Subscription, at: datetime) -> None:
-    """Start what was ordered: from `at` on it is billed. The zone of its spans is the payer's now, for good.
-
-    Raises:
-        IllegalTransition: it is not pending.
-    """
-    subscription.status = SUBSCRIPTION.apply(subscription.status, START)
-    subscription.start_at = at
-    account = by_id(ctx, Account, "account", subscription.account_id)
-    subscription.time_zone = payer_zone(ctx, account)
-    add_terms(ctx, _ordered(ctx, subscription), at)
-    subscription_parts.begin(ctx, subscription.id, at)
-    ctx.session.flush()
-    tell(ctx, subscription, "subscription.activated")
-
-
-def _ordered(ctx: Context, subscription: Subscription) -> dict[UUID, Agreement]:
-    """What was ordered, by item."""
-    found = subscription_parts.versions(ctx, [subscription.id])
-    rows = ctx.session.execute(
-        select(SubscriptionItem.id, Price.id, SubscriptionItem.charge_code, found.c.discount)
-        .select_from(SubscriptionItem)
-        .join(found, found.c.subscription_id == SubscriptionItem.subscription_id)
-        .join(
-            Price,
-            (Price.provider_id == SubscriptionItem.provider_id)
-            & (Price.charge_code == SubscriptionItem.charge_code)
-            & (Price.plan_version_id == found.c.plan_version_id),
-        )
-        .where(SubscriptionItem.provider_id == ctx.provider.id)
-    )
-    return {
-        item: Agreement(price, Decimal(subscription.quantities[code]), discount) for item, price, code, discount in rows
-    }
-
-
-def start_due(ctx: Context, subscription_id: UUID) -> None:
-    """Start a subscription whose date has come; one that is not pending any more is left alone."""
-    subscription = by_id(ctx, Subscription, "subscription", subscription_id, lock=True)
-    due = subscription.start_at
-    if subscription.status == PENDING and due is not None and due <= ctx.now:
-        start(ctx, subscription, due)
-
-
-@dataclass(frozen=True)
-class Agreement:
-    """What an item has from an instant on: a price, a quantity, and the per cent that is taken off."""
-
-    price_id: UUID
-    quantity: Decimal
-    discount: Decimal = ZERO
-
-
-def add_terms(ctx: Context, agreed: Mapping[UUID, Agreement], at: datetime, *, ended: bool = False) -> None:
-    """Add rows to timelines: from `at` on, each item has this, or is ended."""
-    rows = [
-        {
-            "provider_id": ctx.provider.id,
-            "id": new_id(),
-            "item_id": item_id,
-            "from_at": at,
-            "price_id": term.price_id,
-            "quantity": term.quantity,
-            "discount": term.discount,
-            "ended": ended,
-        }
-        for item_id, term in agreed.items()
-    ]
-    if rows:
-        ctx.session.execute(insert(SubscriptionItemTerm), rows)
-
-
-def cancel(ctx: Context, subscription: Subscription, at: datetime) -> None:
-    """End a subscription: from `at` on nothing is billed; what was billed beyond it is given back.
-
-    Raises:
-        IllegalTransition: it has ended already.
-    """
-    pending = subscription.status == PENDING
-    subscription.status = SUBSCRIPTION.apply(subscription.status, CANCEL)
-    subscription.ended_at = at
-    if not pending:
-        agreed = {item.id: Agreement(item.price_id, ZERO) for item in view(ctx, subscription).items}
-        add_terms(ctx, agreed, at, ended=True)
-    ctx.session.flush()
-    tell(ctx, subscription, "subscription.cancelled")
-
-
-def change_quantities(
-    ctx: Context, subscription: Subscription, quantities: Mapping[str, Decimal], at: datetime
+def change_order(
+    ctx: Context, subscription: Subscription, version: VersionView | None, quantities: Mapping[str, Decimal]
 ) -> None:
-    """Agree on other quantities from an instant on.
-
-    Raises:
-        Invalid: `charge_code_unknown`, `quantity_not_allowed`, `quantity_negative`.
-    """
-    items = {item.charge_code: item for item in view(ctx, subscription).items}
-    check_quantities({code: item.kind for code, item in items.items()}, quantities)
-    subscription.quantities = {
-        **subscription.quantities,
-        **{code: format_decimal(quantity) for code, quantity in quantities.items()},
-    }
-    if subscription.status != PENDING:
-        agreed = {
-            items[code].id: Agreement(items[code].price_id, quantity, items[code].discount)
-            for code, quantity in quantities.items()
-        }
-        add_terms(ctx, agreed, at)
-    ctx.session.flush()
-    tell(ctx, subscription, "subscription.changed")
-
-
-def change_plan(
-    ctx: Context, subscription: Subscription, version: VersionView, quantities: Mapping[str, Decimal], at: datetime
-) -> None:
-    """Move to another plan version from an instant on: charges that it does not have end, new ones begin.
+    """Change what is ordered and has not started.
 
     Args:
+        version: of another plan; what it does not have is ordered no more.
         quantities: by charge code; a charge that is not named keeps its quantity, a new one has 1.
     """
-    before = {item.charge_code: item for item in view(ctx, subscription).items}
-    agreed: dict[str, Agreement] = {}
-    for price in version.prices:
-        old = before.get(price.charge_code)
-        kept = old.quantity if old is not None and old.kind == price.kind else default_quantity(price.kind)
-        agreed[price.charge_code] = Agreement(price.id, quantities.get(price.charge_code, kept))
-    _add_items(ctx, subscription, agreed)
-    if subscription.status != PENDING:
-        gone = {i.id: Agreement(i.price_id, ZERO) for code, i in before.items() if code not in agreed and not i.ended}
-        add_terms(ctx, gone, at, ended=True)
-        items = _item_ids(ctx, subscription)
-        add_terms(ctx, {items[code]: term for code, term in agreed.items()}, at)
-    subscription.plan_id, subscription.plan_version_id = version.plan_id, version.id
-    subscription.quantities = {code: format_decimal(term.quantity) for code, term in agreed.items()}
+    ordered = dict(subscription.quantities)
+    if version is not None:
+        before = {item.charge_code: item for item in view(ctx, subscription).items}
+        ordered = {code: q for code, q in ordered.items() if before[code].plan_id != subscription.plan_id}
+        for price in version.prices:
+            old = before.get(price.charge_code)
+            kept = old.quantity if old is not None and old.kind == price.kind else default_quantity(price.kind)
+            ordered[price.charge_code] = format_decimal(kept)
+        _add_items(ctx, subscription, ordered)
+        subscription.plan_id, subscription.plan_version_id = version.plan_id, version.id
+    subscription.quantities = ordered | {code: format_decimal(quantity) for code, quantity in quantities.items()}
     ctx.session.flush()
-    tell(ctx, subscription, "subscription.changed")
-
-
-def _item_ids(ctx: Context, subscription: Subscription) -> dict[str, UUID]:
-    rows = ctx.session.execute(
-        select(SubscriptionItem.charge_code, SubscriptionItem.id).where(
-            SubscriptionItem.provider_id == ctx.provider.id, SubscriptionItem.subscription_id == subscription.id
-        )
-    )
-    return dict(rows.all())
-
-
-def set_suspended(ctx: Context, subscription: Subscription, *, suspended: bool) -> bool:
-    """Note that the service is off, or on again; False where that makes no difference to it."""
-    action = SUSPEND if suspended else RESUME
-    if not SUBSCRIPTION.allows(subscription.status, action):
-        return False
-    subscription.status = SUBSCRIPTION.apply(subscription.status, action)
-    ctx.session.flush()
-    return True
-
-
-def tell(ctx: Context, subscription: Subscription, event_type: str) -> UUID:
-    """Emit an event with the subscription as it is now."""
-    return outbox.emit(
-        ctx,
-        event_type,
-        "subscription",
-        subscription.id,
-        facts(view(ctx, subscription)),
-        account_id=subscription.account_id,
-    )
 
 
 def find(ctx: Context, subscription_id: UUID, *, lock: bool = False) -> Subscription:

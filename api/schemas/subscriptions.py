@@ -8,9 +8,20 @@ import marshmallow as ma
 
 from api.schemas import ExternalIdQuery, ListQuery, Resource, Schema, fields
 from api.schemas.coded import Coded
+from api.schemas.contract_members import (
+    ALIGN_MEMBER,
+    CANCEL_MEMBER,
+    MINIMUM_TERM,
+    PAUSE_MEMBER,
+    TERM,
+    TERM_SHOWN,
+    TRIAL,
+    shown,
+)
 from api.schemas.parsed import Parsed
 from api.schemas.quantities import QUANTITIES
-from billing.changes import read_effective, read_quantities
+from billing.changes import read_align, read_cancel, read_effective, read_pause, read_quantities
+from billing.contract_terms import read_minimum_term, read_term, read_trial
 from billing.items import KINDS
 from billing.offers import ADD_ONS_MOST
 from billing.periods import ANCHORS
@@ -78,6 +89,17 @@ class SubscriptionNew(_Notes):
         validate=fields.Length(max=ADD_ONS_MOST),
         metadata={"description": "Add-ons to begin with; further ones come by a change."},
     )
+    trial = Parsed(
+        read_trial,
+        {
+            **TRIAL,
+            "type": ["object", "null"],
+            "description": TRIAL["description"] + " Null for none; by default the plan's.",
+        },
+        allow_none=True,
+    )
+    term = Parsed(read_term, TERM)
+    minimum_term = Parsed(read_minimum_term, MINIMUM_TERM)
 
 
 class SubscriptionPreviewNew(SubscriptionNew):
@@ -138,6 +160,9 @@ class Subscription(Resource):
     start = fields.Nested(Start, required=True)
     started_at = fields.Instant(allow_none=True)
     ended_at = fields.Instant(allow_none=True)
+    trial = fields.Raw(allow_none=True, metadata=shown(TRIAL))
+    term = fields.Raw(allow_none=True, metadata=TERM_SHOWN)
+    minimum_term = fields.Raw(allow_none=True, metadata=shown(MINIMUM_TERM))
     reference = fields.String(allow_none=True)
     purchase_order = fields.String(allow_none=True)
     cost_centre = fields.String(allow_none=True)
@@ -160,17 +185,25 @@ class SubscriptionQuery(ExternalIdQuery):
 
 
 class ChangeNew(Schema):
-    """A change of contract: an end, or another plan, other quantities, or both of these."""
+    """A change of contract: one of `cancel`, `pause`, `resume`, `convert` and `align`; or another plan, other
+    quantities, or both of these. An instant in the past is allowed from the bill date of the latest final invoice
+    with this subscription on.
+    """
 
     effective = Parsed(read_effective, EFFECTIVE, required=True)
-    cancel = fields.Boolean(description="true ends the subscription.")
+    cancel = Parsed(read_cancel, CANCEL_MEMBER)
+    pause = Parsed(read_pause, PAUSE_MEMBER)
+    resume = fields.Boolean(description="true ends a pause.")
+    convert = fields.Boolean(description="true ends a trial: billing begins.")
+    align = Parsed(read_align, ALIGN_MEMBER)
     plan = fields.Reference("plan", metadata={"description": "Move to what this plan offers now."})
     quantities = Parsed(read_quantities, QUANTITIES)
 
     @ma.validates_schema
     def one_change(self, data: dict[str, Any], **kwargs: Any) -> None:
-        if bool(data.get("cancel")) == bool(data.get("quantities") or data.get("plan")):
-            detail = "A change is either `cancel`, or `plan` and `quantities` or one of them."
+        single = [name for name in ("cancel", "pause", "resume", "convert", "align") if data.get(name)]
+        if len(single) + bool(data.get("quantities") or data.get("plan")) != 1:
+            detail = "A change is one of cancel, pause, resume, convert and align, or of `plan` and `quantities`."
             raise ma.ValidationError({"_schema": [Coded("change_expected", detail)]})
 
 
@@ -188,6 +221,13 @@ class Change(Schema):
     effective_at = fields.Instant(required=True)
     status = fields.Enum(["scheduled", "done", "withdrawn", "failed"], required=True)
     cancel = fields.Boolean(required=True)
+    credit = fields.Boolean(allow_none=True, description="Of an end: whether what was billed beyond it is given back.")
+    early = fields.Boolean(allow_none=True, description="Of an end: whether it leaves a fixed term.")
+    pause = fields.Boolean(required=True)
+    pause_until = fields.Instant(allow_none=True)
+    resume = fields.Boolean(required=True)
+    convert = fields.Boolean(required=True)
+    align_on = fields.Date(allow_none=True)
     quantities = fields.Dict(keys=fields.String(), values=fields.DecimalString(), required=True)
     plan_version = fields.TypeID("plan_version", attribute="plan_version_id", allow_none=True)
     detail = fields.String(allow_none=True, description="Why it failed or was withdrawn.")

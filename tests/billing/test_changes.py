@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
@@ -9,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from billing.changes import Change, apply, period_end, read_effective
+from billing.changes import Cancel, Change, Contract, apply, period_end, read_effective
 from billing.items import Item
 from billing.periods import Interval
 from core.errors import FieldError
@@ -19,8 +20,7 @@ MARCH = at("2026-03-01T00:00+01:00")
 
 
 def changed(life: Life, change: Change, when: datetime) -> Item:
-    (item,) = apply([life.item()], change, when)
-    return item
+    return apply(Contract((life.item(),)), change, when).items[0]
 
 
 @given(hours=st.lists(st.integers(0, 2000), min_size=1, max_size=4, unique=True), what=st.sampled_from(["7.5", ""]))
@@ -32,7 +32,7 @@ def test_a_change_in_memory_is_a_row_in_the_timeline(hours: list[int], what: str
     for hour in before:
         life.agree(MARCH + timedelta(hours=hour), rack, str(hour))
     when = MARCH + timedelta(hours=last)
-    change = Change(quantities={"code": Decimal(what)}) if what else Change(cancel=True)
+    change = Change(quantities={"code": Decimal(what)}) if what else Change(cancel=Cancel())
     in_memory = changed(life, change, when)
     if what:
         life.agree(when, rack, what)
@@ -48,7 +48,7 @@ def test_another_plan_ends_what_it_does_not_have_and_begins_what_is_new() -> Non
     noon = MARCH + timedelta(hours=12)
     kept = changed(life, Change(prices={"code": dearer}), noon)
     assert [(t.price.version, t.quantity) for t in kept.terms] == [(1, 3), (2, 3)]
-    gone = changed(life, Change(prices={"other": dearer}), noon)
+    gone = changed(life, Change(prices={"other": dearer}, ends=["code"]), noon)
     assert [(t.start, t.end) for t in gone.terms] == [(MARCH, noon)]
     fresh = changed(Life(MARCH), Change(prices={"code": dearer}), noon)
     assert [(t.start, t.end, t.quantity) for t in fresh.terms] == [(noon, None, 1)]
@@ -63,9 +63,14 @@ def test_what_has_ended_does_not_come_back_by_a_quantity() -> None:
 
 def test_the_period_ends_with_the_longest_of_what_is_changed() -> None:
     now = datetime(2026, 2, 10, tzinfo=UTC)
-    both = [Interval("month"), Interval("quarter")]
-    assert period_end(both, "calendar", MARCH - timedelta(days=40), "UTC", now) == datetime(2026, 4, 1, tzinfo=UTC)
-    assert period_end([], "calendar", MARCH, "UTC", now) is None
+    items = []
+    for code, unit in (("rack", "month"), ("port", "quarter")):
+        life = Life(MARCH - timedelta(days=40), time_zone="UTC")
+        life.agree(life.start, price(interval=Interval(unit)))
+        items.append(replace(life.item(), charge_code=code))
+    assert period_end(items, now) == datetime(2026, 4, 1, tzinfo=UTC)
+    assert period_end(items, now, {"rack"}) == datetime(2026, 3, 1, tzinfo=UTC)
+    assert period_end([], now) is None
 
 
 @pytest.mark.parametrize("value", ["soon", None, 3, [], {}, {"at": "tomorrow"}, {"at": "2026-03-01T00:00:00Z", "x": 1}])

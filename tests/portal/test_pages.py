@@ -15,7 +15,7 @@ from sqlalchemy.exc import OperationalError
 from core.ids import encode, new_id
 from models.billing import Invoice, InvoiceLine
 from models.providers import Seller
-from services import portal_sessions, subscriptions
+from services import portal_sessions, subscription_steps, subscriptions
 from tests.builders.portal import Customer, a_power_customer, bill, make_account, set_clock
 from tests.conftest import Open
 from tests.portal.conftest import Browser, NewBrowser
@@ -131,7 +131,7 @@ def test_a_credit_tells_what_it_gives_back(new_browser: NewBrowser, provider_id:
     customer = a_power_customer(provider_id, cancelled_at)
     bill(provider_id)
     with open_unit() as ctx:
-        subscriptions.cancel(ctx, subscriptions.find(ctx, customer.subscription_id, lock=True), cancelled_at)
+        subscription_steps.cancel(ctx, subscriptions.find(ctx, customer.subscription_id, lock=True), cancelled_at)
     set_clock(provider_id, datetime(2026, 2, 2, tzinfo=UTC))
     bill(provider_id)
     with open_unit() as ctx:

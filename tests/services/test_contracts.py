@@ -11,14 +11,15 @@ import pytest
 from sqlalchemy import event, select, text, update
 from sqlalchemy.exc import DBAPIError
 
+from billing.changes import Cancel
 from core.ids import encode
 from models import providers
 from models.billing import BilledSpan, Charge
 from models.outbox import OutboxEvent
 from models.subscriptions import Subscription, SubscriptionItemTerm
 from services import accounts, contract_changes, invoicing_charges, plans, previews, provisioning, subscriptions
+from services.change_bodies import Wanted
 from services.context import Context
-from services.contract_changes import Wanted
 from services.paging import Window
 from services.provisioning import Answer
 from services.sets import add_rows
@@ -98,8 +99,8 @@ def test_a_scheduled_end_is_previewed_with_what_else_is_to_come(open_unit: Open)
     set_clock(open_unit, FEBRUARY)
     with open_unit() as ctx:
         change = contract_changes.make(ctx, made.id, Wanted(quantities={"rack": Decimal(4)}), MID_FEBRUARY)
-        preview = previews.of_change(ctx, made.id, Wanted(cancel=True), "period_end", None)
-        last = contract_changes.make(ctx, made.id, Wanted(cancel=True), "period_end")
+        preview = previews.of_change(ctx, made.id, Wanted(cancel=Cancel()), "period_end", None)
+        last = contract_changes.make(ctx, made.id, Wanted(cancel=Cancel()), "period_end")
         assert last.effective_at == preview.as_of == MARCH
     for when, each in ((MID_FEBRUARY, change), (MARCH, last)):
         set_clock(open_unit, when)
@@ -155,7 +156,7 @@ def test_a_preview_stores_nothing(open_unit: Open) -> None:
     with open_unit() as ctx:
         made, _ = ordered(ctx, RACK)
     with open_unit() as ctx:
-        previews.of_change(ctx, made.id, Wanted(cancel=True), "now", MARCH)
+        previews.of_change(ctx, made.id, Wanted(cancel=Cancel()), "now", MARCH)
         assert not ctx.session.new | ctx.session.dirty
         assert ctx.session.scalars(select(Charge.id)).all() == []
         assert len(ctx.session.scalars(select(SubscriptionItemTerm.id)).all()) == 1
