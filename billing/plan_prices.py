@@ -131,6 +131,15 @@ def _currencies(members: Members, kind: str) -> Mapping[str, Mapping[str, Any]]:
     return value
 
 
+def read_one_off_price(value: object, pointer: str, errors: list[FieldError]) -> Mapping[str, Any]:
+    """Read the price of what is due once, as JSON; what is wrong is added to `errors`.
+
+    Codes: those of prices, `usage_member_not_allowed`, `model_needs_usage`.
+    """
+    _read_price(Members(value, pointer, errors), value, ONE_OFF)
+    return value if isinstance(value, Mapping) else {}
+
+
 def _read_price(members: Members, value: object, kind: str) -> None:
     """Read a price of one currency, and see that what only usage knows stands in a usage price."""
     price = read_price(value, members.pointer, members.errors)
