@@ -6,7 +6,17 @@ from events.catalogue.entry import EventType
 
 EVENTS = (
     EventType("subscription.created", "subscription", "A subscription was ordered."),
-    EventType("subscription.activated", "subscription", "A subscription's service began."),
+    EventType(
+        "subscription.activated", "subscription", "A subscription's service began, or its trial became a contract."
+    ),
+    EventType("subscription.trial_started", "subscription", "A subscription began with a trial."),
+    EventType("subscription.trial_ending", "subscription", "A trial is about to end."),
+    EventType("subscription.term_ending", "subscription", "The last day of notice of a fixed term is coming."),
+    EventType("subscription.term_ended", "subscription", "A fixed term is over; the contract goes on without one."),
+    EventType("subscription.renewed", "subscription", "A fixed term began anew."),
+    EventType("subscription.expired", "subscription", "A fixed term is over, and the contract with it."),
+    EventType("subscription.paused", "subscription", "A subscription was paused: nothing is billed."),
+    EventType("subscription.unpaused", "subscription", "A pause has ended: it is billed again."),
     EventType("subscription.changed", "subscription", "A subscription's quantities or terms were changed."),
     EventType("subscription.updated", "subscription", "A subscription's notes were changed: not its terms."),
     EventType("subscription.change_scheduled", "subscription", "A change was put down for later."),
