@@ -94,7 +94,7 @@ def test_a_corrected_value_adjusts_and_what_was_billed_stays_explained(sandbox: 
     (line,) = sandbox.lines(first)
     (part,) = sandbox.explanation(first, line)["parts"]
     assert part["runs"][0]["values"] == ["0.3"]
-    assert second["total_amount"] == 20000
+    assert second["net_amount"] == 20000
 
 
 def test_without_any_value_the_line_waits_and_the_others_go_on(sandbox: Sandbox) -> None:
