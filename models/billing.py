@@ -78,7 +78,7 @@ class Charge(Base, Tenant, Recorded):
         ref("seller_id", "seller"),
         ref("invoice_line_id", "invoice_line"),
         ref("adjusts_id", "charge"),
-        CheckConstraint("kind IN ('recurring', 'one_off', 'usage', 'credit', 'adjustment')", name="kind"),
+        CheckConstraint("kind IN ('recurring', 'one_off', 'usage', 'credit', 'adjustment', 'drawdown')", name="kind"),
         CheckConstraint("end_at > start_at OR (kind = 'one_off' AND end_at = start_at)", name="span"),
         CheckConstraint("kind IN ('credit', 'adjustment') OR claim_id IS NOT NULL", name="claim"),
         Index("ix_charge_item", "provider_id", "item_id"),
