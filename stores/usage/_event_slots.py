@@ -17,12 +17,16 @@ from stores.usage._slots import whole_hours
 
 EVENTS = """
 SELECT k, sum(quantity), sum(count)::int8, min(minimum), max(maximum), max(known_at) FROM (
-  SELECT w.k, h.quantity, h.count, h.minimum, h.maximum, h.known_at
+  SELECT w.k, h.*
   FROM unnest(%(ks)b::int4[], %(subscriptions)b::uuid[], %(meters)b::uuid[], %(h0)b::timestamptz[],
               %(h1)b::timestamptz[])
     AS w (k, subscription_id, meter_id, h0, h1)
-  JOIN event_hour h ON h.provider_id = %(provider)b AND h.subscription_id = w.subscription_id
-    AND h.meter_id = w.meter_id AND h.hour >= w.h0 AND h.hour < w.h1
+  CROSS JOIN LATERAL (
+    SELECT sum(h.quantity) AS quantity, sum(h.count) AS count, min(h.minimum) AS minimum, max(h.maximum) AS maximum,
+           max(h.known_at) AS known_at
+    FROM event_hour h WHERE h.provider_id = %(provider)b AND h.subscription_id = w.subscription_id
+      AND h.meter_id = w.meter_id AND h.hour >= w.h0 AND h.hour < w.h1) h
+  WHERE h.known_at IS NOT NULL
   UNION ALL
   SELECT w.k, e.quantity, 1, e.quantity, e.quantity, e.received_at
   FROM unnest(%(eks)b::int4[], %(esubscriptions)b::uuid[], %(emeters)b::uuid[], %(x0)b::timestamptz[],

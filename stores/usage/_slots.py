@@ -37,14 +37,17 @@ WHERE a.provider_id = %(provider)b AND a.item_id = ANY(%(items)b::uuid[])
 ORDER BY a.item_id, p.path, a.point_id, lower(a.span), r.name
 """
 METERS = "SELECT id, register FROM meter WHERE provider_id = %(provider)b AND id = ANY(%(meters)b::uuid[])"
+# Each piece adds up its own hours, one after another: joined and grouped, a month of thousands would be sorted first.
 HOURS = """
-SELECT w.k, sum(h.measured), sum(h.interpolated), sum(h.estimated), sum(h.substituted), sum(h.invalid),
-       sum(h.intervals), max(h.known_at)
+SELECT w.k, h.*
 FROM unnest(%(ks)b::int4[], %(registers)b::uuid[], %(h0)b::timestamptz[], %(h1)b::timestamptz[])
   AS w (k, register_id, h0, h1)
-JOIN register_hour h ON h.provider_id = %(provider)b AND h.register_id = w.register_id
-  AND h.hour >= w.h0 AND h.hour < w.h1
-GROUP BY w.k
+CROSS JOIN LATERAL (
+  SELECT sum(h.measured), sum(h.interpolated), sum(h.estimated), sum(h.substituted), sum(h.invalid),
+         sum(h.intervals), max(h.known_at) AS known_at
+  FROM register_hour h WHERE h.provider_id = %(provider)b AND h.register_id = w.register_id
+    AND h.hour >= w.h0 AND h.hour < w.h1) h
+WHERE h.known_at IS NOT NULL
 """
 # The interval that an edge lies in, and those that start between it and the next whole hour.
 EDGES = """
