@@ -17,6 +17,7 @@ from flask import Flask
 from marshmallow import Schema as AnySchema
 
 from api.guards import Guard, guard_for
+from api.openapi_shapes import share
 from api.problems import TYPE
 from api.schemas.values import countries
 from core.money import CURRENCIES
@@ -122,7 +123,7 @@ def document(app: Flask) -> Document:
     _components(spec)
     _loosen_bodies(spec)
     _share_refusals(spec)
-    return _named_lists(spec)
+    return _named_lists(share(spec))
 
 
 def operations(app: Flask) -> Iterator[tuple[str, str, Guard | None]]:
