@@ -12,9 +12,8 @@ from models.base import Base, Currency, Instant, Minor, Quantity, Recorded, Reso
 
 
 class SpendingLimit(Base, Tenant, Resource):
-    """A threshold or a cap on what usage comes to in a billing span: of one subscription, or of all below an account.
-
-    `look_at` is business time: when usage that was reported ahead is to be held against it.
+    """A threshold or a cap on what usage comes to: of one subscription in a billing span, or of all below an account
+    in a month.
     """
 
     __tablename__ = "spending_limit"
@@ -34,10 +33,8 @@ class SpendingLimit(Base, Tenant, Resource):
             "subscription_id",
             postgresql_where=text("removed_at IS NULL"),
         ),
-        Index("ix_spending_limit_look_at", "look_at", postgresql_where=text("removed_at IS NULL")),
     )
-    dispatch: ClassVar[tuple[str, ...]] = ("provider_id", "id", "look_at", "removed_at")
-    grants: ClassVar[str] = "select, insert, update (external_id, metadata, look_at, removed_at)"
+    grants: ClassVar[str] = "select, insert, update (external_id, metadata, removed_at)"
 
     account_id: Mapped[UUID]
     subscription_id: Mapped[UUID | None]
@@ -46,7 +43,6 @@ class SpendingLimit(Base, Tenant, Resource):
     amount: Mapped[Minor | None]
     currency: Mapped[Currency | None]
     quantity: Mapped[Quantity | None]
-    look_at: Mapped[Instant | None]
     removed_at: Mapped[Instant | None]
 
 
@@ -70,12 +66,18 @@ class SpendingCrossing(Base, Tenant, Recorded):
 
 
 class SpendingNews(Base, Tenant, Recorded):
-    """What a subscription used since `from_at` is to be held against its limits; deleted when that is done."""
+    """What a subscription used since `from_at` is to be held against its limits at `look_at` (both business time);
+    deleted when that is done.
+    """
 
     __tablename__ = "spending_news"
-    __table_args__ = (ref("subscription_id", "subscription"),)
-    dispatch: ClassVar[tuple[str, ...]] = ("provider_id", "id")
+    __table_args__ = (
+        ref("subscription_id", "subscription"),
+        Index("ix_spending_news_look_at", "provider_id", "look_at"),
+    )
+    dispatch: ClassVar[tuple[str, ...]] = ("provider_id", "id", "look_at")
     grants: ClassVar[str] = "select, insert, delete"
 
     subscription_id: Mapped[UUID]
     from_at: Mapped[Instant]
+    look_at: Mapped[Instant]

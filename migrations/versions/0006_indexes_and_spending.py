@@ -123,7 +123,6 @@ def limits() -> None:
         sa.Column("amount", sa.BigInteger(), nullable=True),
         sa.Column("currency", sa.CHAR(3), nullable=True),
         sa.Column("quantity", sa.Numeric(38, 12), nullable=True),
-        sa.Column("look_at", sa.TIMESTAMP(timezone=True), nullable=True),
         sa.Column("removed_at", sa.TIMESTAMP(timezone=True), nullable=True),
         sa.CheckConstraint("kind IN ('threshold', 'cap')", name=op.f("ck_spending_limit_kind")),
         sa.CheckConstraint("(amount IS NULL) <> (quantity IS NULL)", name=op.f("ck_spending_limit_one_of")),
@@ -136,7 +135,6 @@ def limits() -> None:
     external(table)
     op.create_index("ix_spending_limit_account", table, ["provider_id", "account_id"], postgresql_where=kept)
     op.create_index("ix_spending_limit_subscription", table, ["provider_id", "subscription_id"], postgresql_where=kept)
-    op.create_index("ix_spending_limit_look_at", table, ["look_at"], postgresql_where=kept)
 
 
 def crossings() -> None:
@@ -162,22 +160,20 @@ def crossings() -> None:
         *own(),
         sa.Column("subscription_id", sa.Uuid(), nullable=False),
         sa.Column("from_at", sa.TIMESTAMP(timezone=True), nullable=False),
+        sa.Column("look_at", sa.TIMESTAMP(timezone=True), nullable=False),
         ref("spending_news", "subscription_id", "subscription"),
         sa.PrimaryKeyConstraint("provider_id", "id", name=op.f("pk_spending_news")),
     )
+    op.create_index("ix_spending_news_look_at", "spending_news", ["provider_id", "look_at"])
 
 
 def close() -> None:
     """Policies and grants, table by table."""
     tenant("price_index", grants="select, insert, update (external_id, metadata, name)")
     tenant("index_value", grants="select, insert, update (superseded_at)")
-    tenant(
-        "spending_limit",
-        grants="select, insert, update (external_id, metadata, look_at, removed_at)",
-        dispatch=("provider_id", "id", "look_at", "removed_at"),
-    )
+    tenant("spending_limit", grants="select, insert, update (external_id, metadata, removed_at)")
     tenant("spending_crossing", grants="select, insert")
-    tenant("spending_news", grants="select, insert, delete", dispatch=("provider_id", "id"))
+    tenant("spending_news", grants="select, insert, delete", dispatch=("provider_id", "id", "look_at"))
 
 
 def downgrade() -> None:
