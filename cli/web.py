@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import gc
 from typing import Any
 
 from gunicorn.app.base import BaseApplication
 from gunicorn.glogging import Logger
 from prometheus_client import multiprocess
 
+from runtime import garbage
 from runtime import house as houses
 
 THREADS = 8
@@ -67,10 +67,7 @@ def serve(descriptor: int, workers: int) -> None:
 def _after_fork(_: Any, __: Any) -> None:
     """Connections are not shared between processes: forget the parent's without closing them."""
     houses.house().engine.dispose(close=False)
-    # What was loaded before the fork is no garbage, and a request of ten thousand rows is none either until it ends:
-    # looking for cycles in them, again and again, took as long as the rows themselves.
-    gc.freeze()
-    gc.set_threshold(50_000, 20, 50)
+    garbage.collect_rarely()
 
 
 def _child_gone(_: Any, worker: Any) -> None:

@@ -19,6 +19,7 @@ from jobs import due, ending
 from jobs.hints import Hints, connect
 from jobs.kinds import QUEUES
 from jobs.schedule import Schedule
+from runtime import garbage
 from runtime import house as houses
 from runtime.unit import wake_with
 
@@ -71,6 +72,7 @@ class Worker(SimpleWorker):
 def work_on(queues: Sequence[str]) -> None:
     """Take jobs from these queues until told to stop (SIGTERM: after the job at hand)."""
     send_hints()
+    garbage.collect_rarely()
     url = houses.queue_url(houses.house().settings)
     connection = redis.Redis.from_url(url, retry=Retry(ExponentialBackoff(cap=2, base=0.1), 20))
     worker = Worker(
