@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 from decimal import Decimal
 from enum import StrEnum
@@ -28,7 +28,7 @@ class Quality(StrEnum):
 ZERO = Decimal(0)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Shares:
     """A quantity, split by quality. The first four add up to `total`, what is billed.
 
@@ -62,7 +62,14 @@ class Shares:
 
     def scaled(self, factor: Decimal) -> Shares:
         """Every share times an exact factor: a change of unit, or a sign."""
-        return Shares(*(EXACT.multiply(getattr(self, f.name), factor) for f in fields(self)))
+        by = EXACT.multiply
+        return Shares(
+            by(self.measured, factor),
+            by(self.interpolated, factor),
+            by(self.estimated, factor),
+            by(self.substituted, factor),
+            by(self.invalid, factor),
+        )
 
     def as_json(self) -> dict[str, str]:
         """Decimal strings by quality, as the API shows them."""
@@ -74,3 +81,14 @@ class Shares:
 
 
 NONE = Shares()
+
+
+def summed(many: Iterable[Shares]) -> Shares:
+    """Many shares together; what most of them do not have costs nothing."""
+    found = dict.fromkeys((f.name for f in fields(Shares)), ZERO)
+    for shares in many:
+        for name, before in found.items():
+            more = getattr(shares, name)
+            if more is not ZERO:
+                found[name] = EXACT.add(before, more)
+    return Shares(**found)

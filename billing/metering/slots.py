@@ -15,7 +15,7 @@ from itertools import pairwise
 from uuid import UUID
 
 from billing.metering.evidence import Evidence
-from billing.metering.quality import NONE, ZERO, Shares
+from billing.metering.quality import NONE, ZERO, Shares, summed
 from core.decimals import EXACT
 from core.period import Period
 
@@ -145,21 +145,24 @@ class Usage:
     """The answer to a request: one slot per period asked for, and what it was computed from.
 
     Args:
-        slots: in order of time, one per period, empty ones included.
+        slots: in order of time, one per period, empty ones included; a store may make them as they are looked at.
         evidence: per point and for events; goes into a charge's inputs as it is (`as_json`).
         known_until: the latest arrival (`received_at`) that was taken into account; None without any.
         events: those within the span, by time and then by id, where they were asked for. Their properties are the
             dimensions asked for, as text.
+        summed: the quality of all slots together, where it is known already.
     """
 
-    slots: tuple[Slot, ...]
+    slots: Sequence[Slot]
     evidence: Evidence
     known_until: datetime | None = None
     events: tuple[Event, ...] = ()
+    summed: Shares | None = None
 
     @property
     def quality(self) -> Shares:
-        return sum((s.quality for s in self.slots), NONE)
+        """What was used, by how sure it is."""
+        return summed(s.quality for s in self.slots) if self.summed is None else self.summed
 
 
 def grouped(slots: Sequence[Slot], own: int) -> dict[Cell, list[Slot]]:
@@ -187,7 +190,7 @@ def joined(period: Period, cells: Mapping[Cell, Slot]) -> Slot:
         min=min((slot.min for slot in slots if slot.min is not None), default=None),
         max=max((slot.max for slot in slots if slot.max is not None), default=None),
         distinct=frozenset[str]().union(*(slot.distinct for slot in slots)),
-        quality=sum((slot.quality for slot in slots), NONE),
+        quality=summed(slot.quality for slot in slots),
         registers=sum(slot.registers for slot in slots),
         unknown=sum(slot.unknown for slot in slots),
         cells=cells,

@@ -2,49 +2,35 @@
 
 from __future__ import annotations
 
-import re
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from decimal import Decimal
 from uuid import UUID
 
 from sqlalchemy.orm import Session
 
 from billing.metering.evidence import Evidence, PointEvidence
-from billing.metering.quality import NONE, Shares
+from billing.metering.quality import NONE
 from billing.metering.reported import with_levels
-from billing.metering.slots import Event, Part, Slot, SlotRequest, Usage, total
-from core.decimals import EXACT
+from billing.metering.slots import Event, Part, SlotRequest, Usage
 from core.period import Period
 from stores.usage import _event_runs, _event_slots, _evidence, _register_runs, _slots, _tail
 from stores.usage._event_runs import Carried
 from stores.usage._evidence import Stretch
+from stores.usage._filled import Slots
 from stores.usage._register_runs import Strip
 from stores.usage._runs import Run, is_fine, runs_of
 from stores.usage._slots import Feed, Found, Piece, latest
 
-DIRECTION = "direction"
-_WORDS = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
-_WAYS = {"in": "in", "out": "out", "rx": "in", "tx": "out", "ingress": "in", "egress": "out"}
-
-
-def direction_of(register: str) -> str | None:
-    """The way that a register counts, by the words in its name: `in_octets`, `ifHCOutOctets`, `eth0_rx`."""
-    ways = (_WAYS.get(word.lower()) for word in _WORDS.findall(register))
-    return next((way for way in ways if way is not None), None)
-
 
 @dataclass
 class Answer:
-    """A request's slots while they are being filled."""
+    """A request's usage while it is being put together."""
 
-    slots: list[Slot]
+    slots: Slots
     known_until: datetime | None = None
     points: list[PointEvidence] = field(default_factory=list)
-    event_count: int = 0
-    event_quantity: Decimal = Decimal(0)
     events: Sequence[Event] = ()
 
 
@@ -52,7 +38,7 @@ def answer(
     session: Session, provider_id: UUID, wanted: Sequence[SlotRequest], now: datetime, evidence: bool
 ) -> dict[SlotRequest, Usage]:
     """The usage of each request, in a fixed number of queries for each shape of request."""
-    answers = {request: Answer([Slot(period) for period in request.periods]) for request in wanted}
+    answers = {request: Answer(Slots(request)) for request in wanted}
     _fill_events(session, provider_id, answers)
     _fill_registers(session, provider_id, answers, now, evidence)
     before = _event_runs.carried(session, provider_id, [r for r in wanted if r.carried])
@@ -61,14 +47,13 @@ def answer(
 
 def _usage(request: SlotRequest, filled: Answer, before: Carried | None) -> Usage:
     slots = filled.slots
-    if request.carried:
-        slots = with_levels(slots, before.levels if before else {})
+    evidence = Evidence(request.unit, tuple(filled.points), slots.event_count, slots.event_quantity)
     known = latest(filled.known_until, before.known_at if before else None)
-    evidence = Evidence(request.unit, tuple(filled.points), filled.event_count, filled.event_quantity)
-    return Usage(tuple(slots), evidence, known, tuple(filled.events))
+    told = with_levels(slots, before.levels if before else {}) if request.carried else slots.told()
+    return Usage(told, evidence, known, tuple(filled.events), slots.quality)
 
 
-def _fill_events(session: Session, provider_id: UUID, answers: dict[SlotRequest, Answer]) -> None:
+def _fill_events(session: Session, provider_id: UUID, answers: Mapping[SlotRequest, Answer]) -> None:
     singly, hours, runs = [], [], []
     for request, filled in answers.items():
         for run in runs_of(request.edges):
@@ -77,7 +62,7 @@ def _fill_events(session: Session, provider_id: UUID, answers: dict[SlotRequest,
             elif is_fine(request, run):
                 hours.append((request, run))
             else:
-                singly += [(request, slot) for slot in filled.slots[run.first : run.first + run.count]]
+                singly += [(request, filled.slots.at(n)) for n in range(run.first, run.first + run.count)]
     slots = {request: filled.slots for request, filled in answers.items()}
     for known in (
         _event_slots.fill(session, provider_id, singly),
@@ -86,9 +71,8 @@ def _fill_events(session: Session, provider_id: UUID, answers: dict[SlotRequest,
     ):
         for request, arrived in known.items():
             answers[request].known_until = latest(answers[request].known_until, arrived)
-    for filled in answers.values():
-        filled.event_count = sum(slot.count for slot in filled.slots)
-        filled.event_quantity = total(slot.sum for slot in filled.slots)
+    for each in slots.values():
+        each.count_events()
     for request, found in _event_runs.events(session, provider_id, [r for r in answers if r.events]).items():
         answers[request].events = found
 
@@ -101,7 +85,7 @@ def _from_events(request: SlotRequest, run: Run) -> bool:
 
 
 def _fill_registers(
-    session: Session, provider_id: UUID, answers: dict[SlotRequest, Answer], now: datetime, evidence: bool
+    session: Session, provider_id: UUID, answers: Mapping[SlotRequest, Answer], now: datetime, evidence: bool
 ) -> None:
     wanted = [request for request in answers if request.registers]
     if not wanted:
@@ -112,11 +96,13 @@ def _fill_registers(
     pieces = _slots.pieces(fed)
     found = _extended(session, provider_id, pieces, _slots.measure(session, provider_id, pieces), strips, now)
     for piece, each in zip(pieces, found, strict=True):
-        _add(piece.request, answers[piece.request], piece.feed, piece.slot, each)
+        filled = answers[piece.request]
+        filled.slots.add(piece.feed, piece.slot, each.shares)
+        filled.known_until = latest(filled.known_until, each.known_at)
     for strip in strips:
-        filled, covered = answers[strip.request], Part.COVERAGE in strip.request.parts
-        for slot, each in strip.found.items():
-            _add(strip.request, filled, strip.feed, slot, each, (1, slot in strip.unknown) if covered else (0, False))
+        filled = answers[strip.request]
+        filled.slots.lay(strip)
+        filled.known_until = latest(filled.known_until, strip.known_at)
     if evidence:
         for request, points in _points(session, provider_id, pieces, found, strips).items():
             answers[request].points = points
@@ -134,43 +120,18 @@ def _extended(
 
     Where it is asked which slots are known, nothing is put in the place of those that are not.
     """
-    silent = [
-        (strip, slot) for strip in strips if Part.COVERAGE not in strip.request.parts for slot in _after_readings(strip)
-    ]
+    silent = [(strip, slot) for strip in strips if not strip.covered for slot in _after_readings(strip)]
     more = [Piece(strip.request, slot, strip.feed, strip.within(slot)) for strip, slot in silent]
-    before = [strip.found[slot] for strip, slot in silent]
+    before = [Found(strip.at(slot) or NONE) for strip, slot in silent]
     extended = _tail.extend(session, provider_id, [*pieces, *more], [*found, *before], now)
     for (strip, slot), each in zip(silent, extended[len(pieces) :], strict=True):
-        strip.found[slot] = each
+        strip.put(slot, each)
     return extended[: len(pieces)]
 
 
 def _after_readings(strip: Strip) -> Iterator[int]:
     until = strip.feed.read_until
-    return (slot for slot in strip.slots if until is not None and strip.request.periods[slot].end > until)
-
-
-def _add(
-    request: SlotRequest,
-    filled: Answer,
-    feed: Feed,
-    number: int,
-    found: Found,
-    coverage: tuple[int, bool] = (0, False),
-) -> None:
-    slot, shares = filled.slots[number], found.shares.scaled(feed.scale)
-    _put(slot, shares, coverage)
-    if request.dimensions:
-        cell = tuple(direction_of(feed.register) if name == DIRECTION else None for name in request.dimensions)
-        _put(slot.cells.setdefault(cell, Slot(slot.period)), shares, coverage)  # type: ignore[attr-defined]
-    filled.known_until = latest(filled.known_until, found.known_at)
-
-
-def _put(slot: Slot, shares: Shares, coverage: tuple[int, bool]) -> None:
-    slot.sum = EXACT.add(slot.sum, shares.total)
-    slot.quality = shares if slot.quality is NONE else slot.quality + shares
-    slot.registers += coverage[0]
-    slot.unknown += coverage[1]
+    return (slot for slot in strip.slots if until is not None and strip.within(slot).end > until)
 
 
 def _points(
@@ -182,9 +143,11 @@ def _points(
 ) -> dict[SlotRequest, list[PointEvidence]]:
     """Pieces and strips of one feed joined over the request's slots, with their evidence."""
     parts = [(p.request, p.feed, p.period, each) for p, each in zip(pieces, found, strict=True)]
-    parts += [(s.request, s.feed, s.period, s.joined()) for s in strips]
+    if strips:
+        parts += [(s.request, s.feed, s.period, s.whole) for s in strips]
+        parts.sort(key=lambda each: each[2].start)
     joined: dict[tuple[SlotRequest, Feed], Stretch] = {}
-    for request, feed, period, each in sorted(parts, key=_start):
+    for request, feed, period, each in parts:
         before = joined.get((request, feed))
         if before is None:
             joined[request, feed] = Stretch(feed, period, each)
@@ -194,7 +157,3 @@ def _points(
     for (request, _), point in zip(joined, _evidence.gather(session, provider_id, list(joined.values())), strict=True):
         points[request].append(point)
     return points
-
-
-def _start(part: tuple[SlotRequest, Feed, Period, Found]) -> datetime:
-    return part[2].start

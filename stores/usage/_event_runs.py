@@ -23,6 +23,7 @@ from billing.metering.quality import Shares
 from billing.metering.slots import Cell, Event, Part, Slot, SlotRequest
 from core.decimals import EXACT
 from stores.statements import chunks, run
+from stores.usage._filled import Slots
 from stores.usage._runs import Run
 
 TICK = timedelta(microseconds=1)
@@ -78,7 +79,7 @@ def fill_hours(
     session: Session,
     provider_id: UUID,
     wanted: Sequence[tuple[SlotRequest, Run]],
-    slots: Mapping[SlotRequest, list[Slot]],
+    slots: Mapping[SlotRequest, Slots],
 ) -> dict[SlotRequest, datetime]:
     """Fill slots of whole hours in place, and tell the latest arrival by request."""
     return _fill(session, provider_id, HOURS, {}, wanted, slots)
@@ -88,7 +89,7 @@ def fill_runs(
     session: Session,
     provider_id: UUID,
     wanted: Sequence[tuple[SlotRequest, Run]],
-    slots: Mapping[SlotRequest, list[Slot]],
+    slots: Mapping[SlotRequest, Slots],
 ) -> dict[SlotRequest, datetime]:
     """Fill slots of any length in place from the events themselves, and tell the latest arrival by request."""
     by_shape: dict[Shape, list[tuple[SlotRequest, Run]]] = defaultdict(list)
@@ -144,18 +145,18 @@ def _fill(
     statement: str,
     names: Mapping[str, str],
     wanted: Sequence[tuple[SlotRequest, Run]],
-    slots: Mapping[SlotRequest, list[Slot]],
+    slots: Mapping[SlotRequest, Slots],
 ) -> dict[SlotRequest, datetime]:
     known: dict[SlotRequest, datetime] = {}
     for some in chunks(wanted):
         parameters = {**_parameters(some), **names, "provider": provider_id}
-        for k, n, cell, known_at, *parts in run(session, statement, parameters):
+        for k, n, cell, known_at, *parts in run(session, statement, parameters).all():
             request, run_ = some[k]
-            slot = slots[request][run_.first + n]
+            slot = slots[request].at(run_.first + n)
             if cell is None:
                 _put(request, slot, parts)
             else:
-                slot.cells[tuple(cell)] = inner = Slot(slot.period)
+                inner = slots[request].cell(slot, tuple(cell))
                 _put(request, inner, parts)
                 _add(slot, inner)
             known[request] = max(known_at, known.get(request, known_at))

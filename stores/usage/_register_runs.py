@@ -13,18 +13,20 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
+from functools import cached_property
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy.orm import Session
 
-from billing.metering.quality import ZERO, Shares
+from billing.metering.evidence import Estimate
+from billing.metering.quality import ZERO, Shares, summed
 from billing.metering.slots import Part, SlotRequest, total
 from core.decimals import EXACT
 from core.period import Period
 from stores.statements import run
 from stores.usage._runs import Run, is_fine, runs_of
-from stores.usage._slots import Feed, Found, latest
+from stores.usage._slots import Feed, Found
 
 TICK = timedelta(microseconds=1)
 # So many slots may come back from one statement.
@@ -88,19 +90,26 @@ JOIN register_hour h ON h.provider_id = %(provider)b AND h.register_id = w.regis
 
 @dataclass
 class Strip:
-    """A run as far as one feed counts in it, and what was found: by the number of the request's slot.
+    """A run as far as one feed counts in it, and what was found there, in the register's unit.
 
-    `unknown` are the slots in which the register was not measured throughout the time for which it counts.
+    Args:
+        shares: by slot, from the first that it touches; None where nothing is known.
+        unknown: the numbers of the request's slots in which the register was not measured throughout the time for
+            which it counts; told where coverage is asked for.
+        intervals, known_at, estimate: of all slots together.
     """
 
     request: SlotRequest
     feed: Feed
     run: Run
     period: Period
-    found: dict[int, Found] = field(default_factory=dict)
+    shares: list[Shares | None] = field(default_factory=list)
     unknown: set[int] = field(default_factory=set)
+    intervals: int = 0
+    known_at: datetime | None = None
+    estimate: Estimate | None = None
 
-    @property
+    @cached_property
     def slots(self) -> range:
         """The numbers of the request's slots that it touches."""
         before = (self.period.start - self.run.start) // self.run.step
@@ -108,35 +117,36 @@ class Strip:
         return range(self.run.first + before, self.run.first + until)
 
     @property
+    def covered(self) -> bool:
+        """Whether it is asked which slots are known."""
+        return Part.COVERAGE in self.request.parts
+
+    @property
     def from_hours(self) -> bool:
         """Whether rollups tell all that is asked: whole hours, whichever of their minutes were known."""
-        whole = not (
-            (self.period.start - self.run.start) % self.run.step or (self.period.end - self.run.start) % self.run.step
-        )
-        return self.run.of_hours and whole and Part.COVERAGE not in self.request.parts
+        ends = (self.period.start - self.run.start, self.period.end - self.run.start)
+        return self.run.of_hours and not self.covered and not any(end % self.run.step for end in ends)
 
     def within(self, slot: int) -> Period:
         """The part of a slot in which the register counts."""
-        period = self.request.periods[slot]
-        return Period(max(period.start, self.period.start), min(period.end, self.period.end))
+        start = self.run.start + (slot - self.run.first) * self.run.step
+        return Period(max(start, self.period.start), min(start + self.run.step, self.period.end))
 
-    def joined(self) -> Found:
-        """All slots together, in the register's unit."""
-        found = self.found.values()
-        shares = Shares(
-            total(f.shares.measured for f in found),
-            total(f.shares.interpolated for f in found),
-            total(f.shares.estimated for f in found),
-            total(f.shares.substituted for f in found),
-            total(f.shares.invalid for f in found),
-        )
-        known: datetime | None = None
-        estimate = None
-        for each in found:
-            known = latest(known, each.known_at)
-            if each.estimate is not None:
-                estimate = each.estimate if estimate is None else estimate + each.estimate
-        return Found(shares, sum(f.intervals for f in found), known, estimate)
+    def at(self, slot: int) -> Shares | None:
+        """What was found of a slot that it touches."""
+        return self.shares[slot - self.slots.start]
+
+    def put(self, slot: int, found: Found) -> None:
+        """Take what is known of a slot now, with an estimate in it."""
+        self.shares[slot - self.slots.start] = found.shares
+        if found.estimate is not None:
+            self.estimate = found.estimate if self.estimate is None else self.estimate + found.estimate
+
+    @cached_property
+    def whole(self) -> Found:
+        """All slots together, once they are told."""
+        added = summed(shares for shares in self.shares if shares is not None)
+        return Found(added, self.intervals, self.known_at, self.estimate)
 
 
 def strips(fed: Mapping[SlotRequest, Iterable[Feed]]) -> list[Strip]:
@@ -152,13 +162,11 @@ def strips(fed: Mapping[SlotRequest, Iterable[Feed]]) -> list[Strip]:
 
 
 def measure(session: Session, provider_id: UUID, wanted: Sequence[Strip]) -> None:
-    """Fill in what was found, slots in order of time."""
-    for statement, some in (
-        (HOURS, [s for s in wanted if s.from_hours]),
-        (INTERVALS, [s for s in wanted if not s.from_hours]),
-    ):
-        for few in _portions(some):
-            _measure(session, provider_id, statement, few)
+    """Fill in what was found."""
+    for few in _portions(strip for strip in wanted if strip.from_hours):
+        _measure(session, provider_id, HOURS, few)
+    for few in _portions(strip for strip in wanted if not strip.from_hours):
+        _measure(session, provider_id, INTERVALS, few)
 
 
 def _measure(session: Session, provider_id: UUID, statement: str, wanted: Sequence[Strip]) -> None:
@@ -171,43 +179,35 @@ def _measure(session: Session, provider_id: UUID, statement: str, wanted: Sequen
         "b": [s.period.end for s in wanted],
         "provider": provider_id,
     }
-    known: list[dict[int, int]] = [{} for _ in wanted]
-    rows: list[dict[int, Found]] = [{} for _ in wanted]
-    for k, n, quantity, interpolated, estimated, substituted, invalid, intervals, known_at, microseconds in run(
-        session, statement, parameters
-    ):
-        slot = wanted[k].run.first + n
-        rows[k][slot] = Found(_shares(quantity, interpolated, estimated, substituted, invalid), intervals, known_at)
-        known[k][slot] = microseconds or 0
-    for strip, found, lengths in zip(wanted, rows, known, strict=True):
-        strip.found = {slot: found.get(slot, NOTHING) for slot in strip.slots}
-        if Part.COVERAGE in strip.request.parts:
-            strip.unknown = {slot for slot in strip.slots if lengths.get(slot, 0) < _length(strip, slot)}
-
-
-NOTHING = Found()
+    for strip in wanted:
+        strip.shares = [None] * len(strip.slots)
+        strip.unknown = set(strip.slots) if strip.covered else set()
+    for k, n, quantity, *doubtful, intervals, known_at, length in run(session, statement, parameters).all():
+        strip = wanted[k]
+        slot = strip.run.first + n
+        strip.shares[slot - strip.slots.start] = _shares(quantity, doubtful)
+        strip.intervals += intervals
+        if strip.known_at is None or known_at > strip.known_at:
+            strip.known_at = known_at
+        if length is not None and length == _length(strip, slot):
+            strip.unknown.discard(slot)
 
 
 def _length(strip: Strip, slot: int) -> int:
-    return _microseconds(strip.within(slot))
-
-
-def _microseconds(period: Period) -> int:
+    """Microseconds of a slot in which the register counts; only the outermost may be cut short."""
+    if strip.slots.start < slot < strip.slots.stop - 1:
+        return strip.run.step // TICK
+    period = strip.within(slot)
     return (period.end - period.start) // TICK
 
 
-def _shares(
-    quantity: Decimal,
-    interpolated: Decimal | None,
-    estimated: Decimal | None,
-    substituted: Decimal | None,
-    invalid: Decimal | None,
-) -> Shares:
-    measured = quantity
-    for doubtful in (interpolated, estimated, substituted):
-        if doubtful is not None:
-            measured = EXACT.subtract(measured, doubtful)
-    return Shares(measured, interpolated or ZERO, estimated or ZERO, substituted or ZERO, invalid or ZERO)
+def _shares(quantity: Decimal, doubtful: Sequence[Decimal | None]) -> Shares:
+    """A total, and what of it is interpolated, estimated, substituted; invalid comes beside it."""
+    if not any(doubtful):
+        return Shares(quantity)
+    interpolated, estimated, substituted, invalid = (each or ZERO for each in doubtful)
+    measured = EXACT.subtract(quantity, total((interpolated, estimated, substituted)))
+    return Shares(measured, interpolated, estimated, substituted, invalid)
 
 
 def _portions(wanted: Iterable[Strip]) -> Iterator[list[Strip]]:
