@@ -16,6 +16,7 @@ from agents.clock import TOLERANCE, AgentClock
 from agents.delivery import Delivery, backoff_s
 from agents.poller import Poller
 from agents.readings import Reading
+from agents.rhythm import LATEST_S, Rhythm
 from agents.schedule import boundary_rank, next_hour, next_poll
 from agents.server import Heartbeat, Server, ServerError
 from agents.spool import Rank, Spool
@@ -27,8 +28,6 @@ log = logging.getLogger("busbar-agent")
 
 SANDBOX = "sandbox"
 HEARTBEAT_S = 30.0
-# A sandbox is asked often while it moves, seldom once it stands still.
-LOOK_SOONEST_S, LOOK_LATEST_S = 0.01, 0.25
 FOLLOWING_PAUSE_MAX_S = 2.0
 NOTE_HEALTH_S = 10.0
 # The sandbox waits ten seconds for an agent. A poll that took less than half of that cannot have been overtaken.
@@ -51,8 +50,8 @@ class Agent:
         self._tag: str | None = None
         self._reached: datetime | None = None
         self._sandbox_now: datetime | None = None
-        self._settled_at = self._noted_at = time.monotonic()
-        self._step_s = 0.0
+        self._noted_at = self._beat_at = time.monotonic()
+        self._rhythm = Rhythm(self._beat_at)
 
     async def run(self) -> None:
         """Work until cancelled."""
@@ -95,6 +94,7 @@ class Agent:
     async def _beat(self) -> Heartbeat:
         at = self._sandbox_now or self._clock.now()
         version = self._configuration.version if self._configuration else None
+        self._beat_at = time.monotonic()
         return await self._server.heartbeat(at, self._spool.depth(), self._reached, version)
 
     def _patience_s(self) -> float:
@@ -166,13 +166,10 @@ class Agent:
         """Poll and deliver the sandbox's hour, if it is a new one; returns how long to wait before looking again."""
         self._sandbox_now = beat.now
         if self._configuration is None:
-            return LOOK_LATEST_S
-        since_s = time.monotonic() - self._settled_at
+            return LATEST_S
         if self._reached is not None and self._reached <= beat.now < self._next_hour_after(self._reached):
-            # While hours follow each other, the next comes about as soon as the last did.
-            soon_s = self._step_s * 0.7 - since_s
-            return min(max(soon_s, since_s / 10, LOOK_SOONEST_S), LOOK_LATEST_S)
-        self._step_s = min(since_s, LOOK_LATEST_S)
+            return self._rhythm.pause_s(self._beat_at, time.monotonic())
+        self._rhythm.came(self._beat_at)
         if self._reached is None or beat.now < self._reached:
             self._poller.start_over()
         readings = await self._read_at(beat.now)
@@ -180,9 +177,10 @@ class Agent:
             return 0.0
         rank = boundary_rank(beat.now, self._configuration.time_zone)
         if not self._keep(readings, rank) or not self._keep(await self._from_silent(beat.now), rank):
-            return LOOK_LATEST_S
+            return LATEST_S
         await self._delivery.flush(FOLLOWING_PAUSE_MAX_S)
-        self._reached, self._settled_at = beat.now, time.monotonic()
+        self._reached = beat.now
+        self._rhythm.settled(time.monotonic())
         return 0.0
 
     def _next_hour_after(self, instant: datetime) -> datetime:
