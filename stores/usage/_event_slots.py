@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -12,7 +12,8 @@ from sqlalchemy.orm import Session
 
 from billing.metering.quality import Shares
 from billing.metering.slots import Part, Slot, SlotRequest
-from stores.statements import CHUNK, chunks, run
+from stores.statements import chunks, run
+from stores.usage import _windows
 from stores.usage._slots import whole_hours
 
 EVENTS = """
@@ -56,27 +57,45 @@ Wanted = tuple[SlotRequest, Slot]
 def fill(session: Session, provider_id: UUID, wanted: Sequence[Wanted]) -> dict[SlotRequest, datetime]:
     """Fill slots in place, and tell the latest arrival by request where there was one."""
     known: dict[SlotRequest, datetime] = {}
-    for base, some in zip(range(0, len(wanted), CHUNK), chunks(wanted), strict=True):
-        for k, total, count, least, most, known_at in run(session, EVENTS, _parameters(provider_id, some)):
-            request, slot = wanted[base + k]
+    for some in chunks(wanted):
+        for k, total, count, least, most, known_at in _sums(session, provider_id, some):
+            request, slot = some[k]
             slot.sum, slot.count, slot.min, slot.max, slot.quality = total, count, least, most, Shares(measured=total)
             known[request] = max(known_at, known.get(request, known_at))
         for k, first, last in _outermost(session, provider_id, some):
-            wanted[base + k][1].first, wanted[base + k][1].last = first, last
+            some[k][1].first, some[k][1].last = first, last
     return known
 
 
-def _parameters(provider_id: UUID, some: Sequence[Wanted]) -> dict[str, Any]:
+def _sums(session: Session, provider_id: UUID, some: Sequence[Wanted]) -> Iterator[Sequence[Any]]:
+    """Number, sum, count, least, most and latest arrival of each slot that has events."""
     hours = [whole_hours(slot.period) for _, slot in some]
+    whole = [k for k, (_, slot) in enumerate(some) if hours[k] == (slot.period.start, slot.period.end)]
+    shared = _windows.crowded((k, (*hours[k], some[k][0].meter_id)) for k in whole)
+    for (start, end, meter), ks in shared.items():
+        subscriptions = list({some[k][0].subscription_id for k in ks})
+        sums = _windows.event_hours(session, provider_id, subscriptions, meter, start, end)
+        for k in ks:
+            if (row := sums.get(some[k][0].subscription_id)) is not None:
+                yield k, *row
+    together = {k for ks in shared.values() for k in ks}
+    alone = [k for k in range(len(some)) if k not in together]
+    if alone:
+        yield from run(session, EVENTS, _parameters(provider_id, some, alone))
+
+
+def _parameters(provider_id: UUID, some: Sequence[Wanted], ks: Sequence[int]) -> dict[str, Any]:
+    hours = {k: whole_hours(some[k][1].period) for k in ks}
     edges = []
-    for k, ((_, slot), (h0, h1)) in enumerate(zip(some, hours, strict=True)):
-        edges += [(k, a, b) for a, b in ((slot.period.start, h0), (h1, slot.period.end)) if a < b]
+    for k, (h0, h1) in hours.items():
+        period = some[k][1].period
+        edges += [(k, a, b) for a, b in ((period.start, h0), (h1, period.end)) if a < b]
     return {
-        "ks": list(range(len(some))),
-        "subscriptions": [r.subscription_id for r, _ in some],
-        "meters": [r.meter_id for r, _ in some],
-        "h0": [a for a, _ in hours],
-        "h1": [b for _, b in hours],
+        "ks": ks,
+        "subscriptions": [some[k][0].subscription_id for k in ks],
+        "meters": [some[k][0].meter_id for k in ks],
+        "h0": [a for a, _ in hours.values()],
+        "h1": [b for _, b in hours.values()],
         "eks": [k for k, _, _ in edges],
         "esubscriptions": [some[k][0].subscription_id for k, _, _ in edges],
         "emeters": [some[k][0].meter_id for k, _, _ in edges],

@@ -26,6 +26,7 @@ from core.decimals import EXACT
 from core.period import Period
 from core.quantity import convertible, factor
 from stores.statements import FOREVER, chunks, run
+from stores.usage import _windows
 from stores.usage._runs import coarse_slots
 
 FEEDS = """
@@ -179,18 +180,32 @@ def measure(session: Session, provider_id: UUID, wanted: Sequence[Piece]) -> lis
 
 
 def _hours(session: Session, provider_id: UUID, some: Sequence[Piece]) -> list[Found]:
-    spans = [whole_hours(p.period) for p in some]
-    parameters = {
-        "ks": list(range(len(some))),
-        "registers": [p.feed.register_id for p in some],
-        "h0": [a for a, _ in spans],
-        "h1": [b for _, b in spans],
-        "provider": provider_id,
-    }
     found = [Found()] * len(some)
-    for k, *shares, count, known_at in run(session, HOURS, parameters):
-        found[k] = Found(Shares(*shares), count, known_at)
+    spans = [whole_hours(p.period) for p in some]
+    shared = _windows.crowded(enumerate(spans))
+    for (start, end), ks in shared.items():
+        registers = list({some[k].feed.register_id for k in ks})
+        sums = _windows.register_hours(session, provider_id, registers, start, end)
+        for k in ks:
+            if (row := sums.get(some[k].feed.register_id)) is not None:
+                found[k] = _found(row)
+    alone = [k for k, span in enumerate(spans) if span not in shared]
+    if alone:
+        parameters = {
+            "ks": alone,
+            "registers": [some[k].feed.register_id for k in alone],
+            "h0": [spans[k][0] for k in alone],
+            "h1": [spans[k][1] for k in alone],
+            "provider": provider_id,
+        }
+        for k, *row in run(session, HOURS, parameters):
+            found[k] = _found(row)
     return found
+
+
+def _found(row: Sequence[Any]) -> Found:
+    *shares, intervals, known_at = row
+    return Found(Shares(*shares), intervals, known_at)
 
 
 def _has_edges(piece: Piece, hours: Found) -> bool:
