@@ -142,12 +142,12 @@ class RegisterHour(Base):
 
 
 class ReadingQuarantine(Base, Tenant, Recorded):
-    """A reading that was refused but kept aside: a conflict, or an unknown point that may be adopted."""
+    """A reading that was refused but kept aside: a conflict, a suspect unit, an unknown point that may be adopted."""
 
     __tablename__ = "reading_quarantine"
     __table_args__ = (
         of_provider(),
-        CheckConstraint("cause IN ('conflict', 'unknown_point')", name="cause"),
+        CheckConstraint("cause IN ('conflict', 'unknown_point', 'unit_suspect')", name="cause"),
         Index("uq_reading_quarantine_identity", "provider_id", "point", "register", "at", "value", unique=True),
     )
     grants: ClassVar[str] = "select, insert, update, delete"
