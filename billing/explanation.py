@@ -14,7 +14,8 @@ _CREDIT = ("claim", "billed_span", "billed_amount", "used_amount")
 def explain(inputs: Mapping[str, Any]) -> dict[str, Any]:
     """The members of an explanation that come from a charge's inputs, as JSON values.
 
-    A credit explains the amount that was billed, the part that was used (rated like a charge), and the difference.
+    A credit explains the amount that was billed, the part that was used (rated like a charge), and the difference; a
+    drawdown what is left of a commitment.
     """
     credit = {name: inputs[name] for name in _CREDIT} if "claim" in inputs else None
     rated = inputs.get("used") if credit else inputs
@@ -22,6 +23,7 @@ def explain(inputs: Mapping[str, Any]) -> dict[str, Any]:
         "price": inputs["price"],
         **_rated(rated or {}),
         "credit": credit,
+        "drawdown": inputs.get("drawdown"),
     }
 
 

@@ -111,6 +111,7 @@ class Claim:
     Args:
         price, quantity, discount: what it was billed on.
         net_amount: the sum of all its charges so far, credits and adjustments included, in minor units.
+        drawn: of a committed amount, how much usage has drawn from it so far, in minor units.
     """
 
     claim_id: UUID
@@ -119,6 +120,7 @@ class Claim:
     quantity: Decimal
     net_amount: int
     discount: Decimal = ZERO
+    drawn: int = 0
 
 
 @dataclass(frozen=True)

@@ -10,12 +10,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from billing.items import ADVANCE, ARREARS, KINDS, ONE_OFF, TIMINGS, USAGE
+from billing.items import ADVANCE, ARREARS, KINDS, ONE_OFF, RECURRING, TIMINGS, USAGE
 from billing.members import Members
 from billing.modifiers import NAMES as USAGE_MEMBERS
 from billing.periods import COUNT_MOST, UNITS, Interval
 from billing.price import members_of, read_price
-from billing.proration import DAY, METHODS
+from billing.proration import DAY, METHODS, NONE
 from core.errors import FieldError
 from core.money import CURRENCIES
 
@@ -49,13 +49,15 @@ def read_prices(value: object, pointer: str, errors: list[FieldError]) -> tuple[
 
     Codes beside those of prices (`billing.price`): `prices_expected`, `charge_code_malformed`, `charge_code_repeated`,
     `currencies_expected`, `currency_unknown`, `currencies_differ`, `meter_required`, `meter_not_allowed`,
-    `interval_not_allowed`, `usage_in_advance`, `usage_member_not_allowed`, `model_needs_usage`.
+    `interval_not_allowed`, `usage_in_advance`, `usage_member_not_allowed`, `model_needs_usage`,
+    `model_needs_recurring`, `proration_not_allowed`, `draws_unknown`, `drawn_twice`.
     """
     if not isinstance(value, list) or not 0 < len(value) <= PRICES_MOST:
         errors.append(FieldError(pointer, "prices_expected", f"This is a list of 1 to {PRICES_MOST} prices."))
         return ()
     prices = tuple(_read(Members(entry, f"{pointer}/{i}", errors)) for i, entry in enumerate(value))
     _compare(prices, pointer, errors)
+    _compare_draws(prices, pointer, errors)
     return prices
 
 
@@ -69,7 +71,7 @@ def _read(members: Members) -> PlanPrice:
         kind=kind,
         interval=_interval(members, kind),
         timing=_timing(members, kind),
-        proration=members.choice("proration", METHODS, default=DAY),
+        proration=_proration(members),
         meter=_meter(members, kind),
         currencies=_currencies(members, kind),
     )
@@ -104,6 +106,17 @@ def _timing(members: Members, kind: str) -> str:
     if kind == USAGE and timing != ARREARS:
         members.refuse("timing", "usage_in_advance", "Usage is billed in arrears.")
     return timing
+
+
+def _proration(members: Members) -> str:
+    """A committed amount is for its whole span: what is left of it expires, and is never given back by the day."""
+    currencies = members.raw("currencies")
+    specs = currencies.values() if isinstance(currencies, Mapping) else ()
+    commits = any(isinstance(spec, Mapping) and spec.get("draws") is not None for spec in specs)
+    proration = members.choice("proration", METHODS, default=NONE if commits else DAY)
+    if commits and proration != NONE:
+        members.refuse("proration", "proration_not_allowed", "A committed amount is not prorated; write none.")
+    return proration
 
 
 def _meter(members: Members, kind: str) -> str | None:
@@ -143,7 +156,11 @@ def read_one_off_price(value: object, pointer: str, errors: list[FieldError]) ->
 def _read_price(members: Members, value: object, kind: str) -> None:
     """Read a price of one currency, and see that what only usage knows stands in a usage price."""
     price = read_price(value, members.pointer, members.errors)
-    if price is None or kind == USAGE:
+    if price is None:
+        return
+    if price.needs.draws and kind != RECURRING:
+        members.refuse("model", "model_needs_recurring", "Only a recurring price is of this model.")
+    if kind == USAGE:
         return
     for name in USAGE_MEMBERS:
         if members.has(name):
@@ -163,6 +180,21 @@ def _compare(prices: Sequence[PlanPrice], pointer: str, errors: list[FieldError]
         if price.currencies and prices[0].currencies and set(price.currencies) != set(prices[0].currencies):
             detail = f"All prices of a version cover the same currencies: {', '.join(sorted(prices[0].currencies))}."
             errors.append(FieldError(f"{pointer}/{i}/currencies", "currencies_differ", detail))
+
+
+def _compare_draws(prices: Sequence[PlanPrice], pointer: str, errors: list[FieldError]) -> None:
+    """A committed amount is drawn by usage of its own list, and no usage draws from two."""
+    usage = {price.charge_code for price in prices if price.kind == USAGE}
+    drawn: dict[tuple[str, str], int] = {}
+    for i, price in enumerate(prices):
+        for currency, spec in price.currencies.items():
+            codes = spec.get("draws") if isinstance(spec, Mapping) else None
+            for j, code in enumerate(codes if isinstance(codes, list) else ()):
+                at = f"{pointer}/{i}/currencies/{currency}/draws/{j}"
+                if isinstance(code, str) and code not in usage:
+                    errors.append(FieldError(at, "draws_unknown", f"This version has no usage price {code}."))
+                elif isinstance(code, str) and drawn.setdefault((currency, code), i) != i:
+                    errors.append(FieldError(at, "drawn_twice", f"{code} draws from another committed amount already."))
 
 
 def price_as_stored(price: Mapping[str, Any]) -> dict[str, Any]:

@@ -37,7 +37,8 @@ class ProposedCharge:
     """A charge to add.
 
     Args:
-        kind: `recurring`, `one_off`, `usage`, or `credit` (gives back the unused part of an earlier charge).
+        kind: `recurring`, `one_off`, `usage`, `credit` (gives back the unused part of an earlier charge), or one of
+            `billing.adjustments` and `billing.drawdown`.
         span: what it is for, and what it claims; for a credit the part given back.
         quantity: in `unit`; a meter's unit for usage, else None.
         exact: in major units, unrounded (up to 100 digits; tables keep 12 places).
@@ -47,6 +48,7 @@ class ProposedCharge:
         due_at: when it may be billed: the start of a span in advance, the end of one in arrears.
         claim_id: the earlier claim that a credit belongs to; None makes a new claim of `span`.
         discount: per cent that was taken off.
+        draws_on: the span of the commitment that a drawdown takes from; its claim is `claim_id`, or one made now.
     """
 
     item_id: UUID
@@ -64,6 +66,7 @@ class ProposedCharge:
     due_at: datetime
     claim_id: UUID | None = None
     discount: Decimal = ZERO
+    draws_on: Period | None = None
 
 
 @dataclass(frozen=True)

@@ -24,9 +24,14 @@ from core.period import Period, parse_instant
 def recompute(inputs: Mapping[str, Any]) -> Money:
     """The amount that a charge's inputs come to.
 
-    Of a credit or an adjustment it is the part that was used, rated again, less what had been billed before.
+    Of a drawdown it is what was drawn before, less what is drawn to date; of a credit or an adjustment the part that
+    was used, rated again, less what had been billed before.
     """
     currency = str(inputs["price"]["currency"])
+    if "drawdown" in inputs:
+        told = inputs["drawdown"]
+        reached = min(max(told["used_amount"], 0), max(told["committed_amount"], 0))
+        return Money(int(told["drawn_before_amount"]) - reached, currency)
     if "claim" in inputs:
         used = recompute(inputs["used"]) if inputs["used"] is not None else Money(0, currency)
         return used - Money(int(inputs["billed_amount"]), currency)

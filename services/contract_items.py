@@ -12,6 +12,7 @@ from sqlalchemy import ColumnElement, Select, and_, func, select
 from sqlalchemy.dialects.postgresql import Range, distinct_on
 from sqlalchemy.orm import aliased
 
+from billing.drawdown import DRAWDOWN
 from billing.items import AgreedTerm, Claim, Item, MeterTerms, PriceTerms
 from billing.periods import Interval
 from billing.terms import TermRow, fold
@@ -181,7 +182,8 @@ def _claims(ctx: Context) -> Select[*tuple[Any, ...]]:
     charged = (
         select(
             Charge.claim_id,
-            func.sum(Charge.amount).label("net_amount"),
+            func.coalesce(func.sum(Charge.amount).filter(Charge.kind != DRAWDOWN), 0).label("net_amount"),
+            func.coalesce(-func.sum(Charge.amount).filter(Charge.kind == DRAWDOWN), 0).label("drawn"),
             func.array_agg(Charge.id).filter(Charge.kind.in_(ORIGINALS)).label("charge_ids"),
             func.array_agg(Charge.price_id).filter(Charge.kind.in_(ORIGINALS)).label("price_ids"),
             func.array_agg(Charge.discount).filter(Charge.kind.in_(ORIGINALS)).label("discounts"),
@@ -201,6 +203,7 @@ def _claims(ctx: Context) -> Select[*tuple[Any, ...]]:
             BilledSpan.item_id,
             BilledSpan.span,
             charged.c.net_amount,
+            charged.c.drawn,
             charged.c.charge_ids[1].label("charge_id"),
             charged.c.price_ids[1].label("price_id"),
             charged.c.discounts[1].label("discount"),
@@ -313,7 +316,7 @@ def _item(
 
 
 def _claim(row: Any, price: PriceTerms) -> Claim:
-    return Claim(row.id, period_of(row.span), price, row.quantity, int(row.net_amount), row.discount)
+    return Claim(row.id, period_of(row.span), price, row.quantity, int(row.net_amount), row.discount, int(row.drawn))
 
 
 def period_of(span: Range[Any]) -> Period:

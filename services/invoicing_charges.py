@@ -16,6 +16,7 @@ from uuid import UUID
 from sqlalchemy.dialects.postgresql import Range
 
 from billing.adjustments import ADJUSTMENT, Closed, adjust, closed_spans
+from billing.drawdown import DRAWDOWN, drawn, waits_for_usage
 from billing.index_spans import indexed_spans
 from billing.items import USAGE
 from billing.metered import Index
@@ -31,7 +32,7 @@ from services.indexes import load as load_indexes
 from services.sets import add_rows, change_rows
 from stores.usage import slots_many
 
-PREFIXES = {CREDIT: "Credit: ", ADJUSTMENT: "Adjustment: "}
+PREFIXES = {CREDIT: "Credit: ", ADJUSTMENT: "Adjustment: ", DRAWDOWN: "Drawn from what is committed: "}
 
 
 @dataclass(frozen=True)
@@ -62,10 +63,17 @@ def propose_for(ctx: Context, payers: Collection[UUID], as_of: datetime, closed:
     needed = due_spans(contracts.items, as_of, indexes)
     used = slots_many(ctx.session, ctx.provider.id, needed, now=ctx.now) if needed else {}
     proposal = propose(contracts.items, used, as_of, indexes)
-    charges = tuple(c for c in proposal.charges if c.kind != USAGE or c.span.end <= closed)
+    charges = tuple(c for c in proposal.charges if c.span.end <= closed or not _waits(c))
     billed = closed_spans(contracts.items, since, {claim.claim_id for claim in proposal.shrunk}, indexes)
     late = _adjustments(ctx, billed, as_of, indexes)
-    return Proposed(contracts, Proposal(proposal.shrunk, charges + late, proposal.parked))
+    charges += late
+    charges += drawn(contracts.items, charges, as_of)
+    return Proposed(contracts, Proposal(proposal.shrunk, charges, proposal.parked))
+
+
+def _waits(charge: ProposedCharge) -> bool:
+    """Whether a charge is made only when the boundary readings of its span had time to arrive."""
+    return charge.kind == USAGE or waits_for_usage(charge)
 
 
 def _adjustments(
@@ -100,7 +108,13 @@ def claim(ctx: Context, proposed: Proposed) -> list[dict[str, Any]]:
     """
     _shrink(ctx, proposed.proposal.shrunk)
     rows = [_charge(ctx, charge, proposed.contracts) for charge in proposed.proposal.charges]
-    fresh = [row for row, charge in zip(rows, proposed.proposal.charges, strict=True) if charge.claim_id is None]
+    charged = list(zip(rows, proposed.proposal.charges, strict=True))
+    fresh = [row for row, charge in charged if charge.claim_id is None and charge.draws_on is None]
+    made = {(row["item_id"], row["start_at"]): row for row in fresh}
+    for row, charge in charged:
+        if charge.claim_id is None and charge.draws_on is not None:
+            commitment = made[charge.item_id, charge.draws_on.start]
+            row |= {"claim_id": commitment["claim_id"], "adjusts_id": commitment["id"]}
     add_rows(ctx, BilledSpan, [_claim(row) for row in fresh])
     return rows
 

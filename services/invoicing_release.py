@@ -12,6 +12,7 @@ from uuid import UUID
 
 from sqlalchemy import and_, exists, or_, select, update
 
+from billing.drawdown import DRAWDOWN
 from billing.states import INVOICE
 from billing.states.invoice import CANCEL, DISCARD
 from core.errors import Conflict
@@ -89,7 +90,9 @@ def _release(ctx: Context, invoice: Invoice) -> None:
     charges = _charges_of(ctx, invoice)
     originals = [charge for charge in charges if charge.kind in ORIGINALS]
     claims = {charge.claim_id for charge in originals}
-    given_back = [charge for charge in charges if charge.kind not in ORIGINALS and charge.claim_id not in claims]
+    # What was drawn from a commitment is worked out anew with the usage that draws from it.
+    lasting = (*ORIGINALS, DRAWDOWN)
+    given_back = [charge for charge in charges if charge.kind not in lasting and charge.claim_id not in claims]
     waiting = _corrections_waiting(ctx, invoice, claims)
     for charge in (*charges, *waiting):
         charge.released_at = ctx.now

@@ -7,7 +7,7 @@ from billing.metering.tail import Basis
 from billing.states import INVOICE
 
 BASES = tuple(basis.value for basis in Basis)
-KINDS = ("recurring", "one_off", "usage", "credit", "adjustment")
+KINDS = ("recurring", "one_off", "usage", "credit", "adjustment", "drawdown")
 
 
 class InvoiceQuery(ExternalIdQuery):
@@ -108,8 +108,10 @@ class ExplainedPrice(Schema):
     """The price as it was agreed, whole."""
 
     id = fields.TypeID("price", required=True)
-    version_id = fields.TypeID("plan_version", required=True)
-    version = fields.Integer(required=True)
+    version_id = fields.TypeID(
+        "plan_version", required=True, allow_none=True, description="null: a price of this subscription alone."
+    )
+    version = fields.Integer(required=True, allow_none=True)
     charge_code = fields.String(required=True)
     kind = fields.String(required=True)
     interval = fields.Dict(allow_none=True)
@@ -117,6 +119,13 @@ class ExplainedPrice(Schema):
     proration = fields.String(required=True)
     currency = fields.Currency(required=True)
     spec = fields.Dict(required=True, description="The price's JSON: model, tiers and the rest.")
+    origin = fields.Raw(
+        metadata={
+            "type": "object",
+            "description": "What a price of this subscription alone was computed from; absent where it was not."
+            " Of an early termination: the rate and the rest of each recurring charge.",
+        }
+    )
 
 
 class ExplainedReading(Schema):
@@ -184,6 +193,28 @@ class ExplainedUsage(Schema):
     swaps = fields.List(fields.Nested(ExplainedBreak), required=True, max_items=1_000_000)
 
 
+class ExplainedDraw(Schema):
+    """The charge that something was drawn for."""
+
+    charge_code = fields.String(required=True)
+    kind = fields.Enum(KINDS, required=True)
+    span = fields.Span(required=True)
+    amount = fields.MinorAmount(required=True)
+
+
+class ExplainedDrawdown(Schema):
+    """What usage has drawn from a committed amount, before and after a charge."""
+
+    claim = fields.TypeID("billed_span", required=True, allow_none=True, description="null: claimed by the same run.")
+    span = fields.Span(required=True, description="Of the commitment.")
+    committed_amount = fields.MinorAmount(required=True)
+    used_amount = fields.MinorAmount(required=True, description="All usage so far that draws from it.")
+    drawn_before_amount = fields.MinorAmount(required=True)
+    drawn_amount = fields.MinorAmount(required=True)
+    left_amount = fields.MinorAmount(required=True)
+    of = fields.Nested(ExplainedDraw, required=True, allow_none=True, description="null: corrects earlier ones.")
+
+
 class ExplainedCredit(Schema):
     """What a credit is the difference of."""
 
@@ -245,6 +276,7 @@ class Explanation(Explained):
     billed_at = fields.Instant(required=True)
     price = fields.Nested(ExplainedPrice, required=True)
     credit = fields.Nested(ExplainedCredit, required=True, allow_none=True)
+    drawdown = fields.Nested(ExplainedDrawdown, required=True, allow_none=True)
     corrections = fields.List(
         fields.Nested(ExplainedCorrection), required=True, description="What later charges gave back or added."
     )

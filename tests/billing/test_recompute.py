@@ -59,7 +59,7 @@ def specs(draw: st.DrawFn) -> dict[str, Any]:
         "commitment": {
             "quantity": draw(POSITIVE),
             "overage": {"model": "per_unit", "unit_price": draw(SMALL)},
-            "take_or_pay": draw(st.booleans()),
+            "take_or_pay": not parse_price(spec).needs.placed and draw(st.booleans()),
         },
     }
     chosen = draw(st.sets(st.sampled_from(sorted(more)), max_size=3))
