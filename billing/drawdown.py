@@ -139,11 +139,13 @@ class _Contract:
         self, commitment: _Commitment, claims: Sequence[Claim], used: int, taken: int, as_of: datetime
     ) -> ProposedCharge:
         """A drawdown that no charge of now causes; of what was paid in advance it is taxed as the latest usage."""
-        price = commitment.price
+        price, taxed_as = commitment.price, commitment.claim_id
         if price.timing == ADVANCE and claims:
-            price = max(claims, key=lambda claim: claim.span.start).price
+            last = max(claims, key=lambda claim: claim.span.start)
+            price, taxed_as = last.price, last.claim_id
         due_at = commitment.due_at if commitment.due_at is not None else as_of
-        return _charge(commitment, price.price_id, commitment.span, due_at, _inputs(commitment, used, taken))
+        inputs = _inputs(commitment, used, taken)
+        return _charge(commitment, inputs, commitment.span, price.price_id, due_at, taxed_as)
 
     def _claims(self, commitment: _Commitment) -> list[Claim]:
         """The billed spans of usage that draw from a commitment."""
@@ -176,7 +178,7 @@ def _draw(commitment: _Commitment, of: ProposedCharge, used: int, taken: int) ->
         "span": span_json(of.span),
         "amount": of.amount,
     }
-    return _charge(commitment, of.price_id, of.span, of.due_at, inputs)
+    return _charge(commitment, inputs, of.span, of.price_id, of.due_at, of.claim_id)
 
 
 def _inputs(commitment: _Commitment, used: int, taken: int) -> dict[str, Any]:
@@ -198,7 +200,12 @@ def _inputs(commitment: _Commitment, used: int, taken: int) -> dict[str, Any]:
 
 
 def _charge(
-    commitment: _Commitment, price_id: UUID, span: Period, due_at: datetime, inputs: dict[str, Any]
+    commitment: _Commitment,
+    inputs: dict[str, Any],
+    span: Period,
+    price_id: UUID,
+    due_at: datetime,
+    taxed_as: UUID | None,
 ) -> ProposedCharge:
     told = inputs["drawdown"]
     amount = told["drawn_before_amount"] - told["drawn_amount"]
@@ -219,4 +226,5 @@ def _charge(
         due_at=due_at,
         claim_id=commitment.claim_id,
         draws_on=commitment.span,
+        taxed_as=taxed_as,
     )

@@ -49,6 +49,7 @@ class ProposedCharge:
         claim_id: the earlier claim that a credit belongs to; None makes a new claim of `span`.
         discount: per cent that was taken off.
         draws_on: the span of the commitment that a drawdown takes from; its claim is `claim_id`, or one made now.
+        taxed_as: the claim as whose original charge a drawdown is taxed; None where that is proposed now too.
     """
 
     item_id: UUID
@@ -67,6 +68,7 @@ class ProposedCharge:
     claim_id: UUID | None = None
     discount: Decimal = ZERO
     draws_on: Period | None = None
+    taxed_as: UUID | None = None
 
 
 @dataclass(frozen=True)

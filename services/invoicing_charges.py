@@ -113,8 +113,7 @@ def claim(ctx: Context, proposed: Proposed) -> list[dict[str, Any]]:
     made = {(row["item_id"], row["start_at"]): row for row in fresh}
     for row, charge in charged:
         if charge.claim_id is None and charge.draws_on is not None:
-            commitment = made[charge.item_id, charge.draws_on.start]
-            row |= {"claim_id": commitment["claim_id"], "adjusts_id": commitment["id"]}
+            row["claim_id"] = made[charge.item_id, charge.draws_on.start]["claim_id"]
     add_rows(ctx, BilledSpan, [_claim(row) for row in fresh])
     return rows
 
@@ -139,6 +138,7 @@ def _claim(row: Mapping[str, Any]) -> dict[str, Any]:
 
 def _charge(ctx: Context, charge: ProposedCharge, contracts: Contracts) -> dict[str, Any]:
     owner, price = contracts.owners[charge.item_id], contracts.prices[charge.price_id]
+    corrects = charge.claim_id if charge.draws_on is None else charge.taxed_as
     return {
         "provider_id": ctx.provider.id,
         "id": new_id(),
@@ -147,7 +147,7 @@ def _charge(ctx: Context, charge: ProposedCharge, contracts: Contracts) -> dict[
         "charge_code": charge.charge_code,
         "kind": charge.kind,
         "claim_id": charge.claim_id or new_id(),
-        "adjusts_id": contracts.originals[charge.claim_id] if charge.claim_id else None,
+        "adjusts_id": contracts.originals[corrects] if corrects else None,
         "payer_id": owner.payer_id,
         "beneficiary_id": owner.beneficiary_id,
         "seller_id": owner.seller_id,
