@@ -1,0 +1,129 @@
+"""Trials through the clock: nothing billed, one reminder, and at the end a contract or none."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from tests.api.conftest import Caller, app, client, new_caller
+from tests.builders.catalog import RACK, plan_price
+from tests.builders.contracts import NOW, advance, change, charged, furnish, order, status, subscribe, told
+
+__all__ = ["app", "client", "new_caller"]
+
+FORTNIGHT = {"days": 14}
+
+
+def use(client: Caller, subscription: str, at: str, quantity: str) -> None:
+    event = {"id": at, "subscription": subscription, "meter": "energy", "at": at, "quantity": quantity}
+    assert client.made("/v1/usage/events", {"events": [event]})["accepted"] == 1
+
+
+def test_a_trial_is_billed_from_its_end_on_and_reminds_once(client: Caller, provider_id: UUID) -> None:
+    furnish(client)
+    made = client.made("/v1/subscriptions", order(trial=FORTNIGHT))
+    assert (made["status"], made["trial"]["ends_at"]) == ("trialing", "2026-01-29T00:00:00Z")
+    use(client, made["id"], NOW, "150")  # used within the trial: never billed
+    advance(client, provider_id, "2026-02-03T00:00:00Z")
+    assert status(client, made["id"]) == "active"
+    assert told(client, made["id"]) == [
+        "created@2026-01-15",
+        "trial_started@2026-01-15",
+        "provision_requested@2026-01-15",
+        "trial_ending@2026-01-26",
+        "activated@2026-01-29",
+    ]
+    assert charged(client) == [
+        ("energy", "usage", "2026-01-29", "2026-02-01", 0),
+        ("rack", "recurring", "2026-01-29", "2026-02-01", 3000),  # 3 of 31 days
+        ("rack", "recurring", "2026-02-01", "2026-03-01", 31000),
+        ("setup", "one_off", "2026-01-29", "2026-01-30", 9900),  # due when it became a contract
+    ]
+
+
+def test_a_trial_anchors_an_anniversary_at_its_end(client: Caller, provider_id: UUID) -> None:
+    furnish(client, "Europe/Amsterdam", RACK)
+    subscribe(client, trial={"until": "2026-01-31T08:00:00Z"}, anchor="anniversary")
+    advance(client, provider_id, "2026-04-02T00:00:00Z")
+    assert charged(client) == [
+        ("rack", "recurring", "2026-01-31", "2026-02-27", 31000),  # until the 28th, midnight in Amsterdam
+        ("rack", "recurring", "2026-02-27", "2026-03-30", 31000),
+        ("rack", "recurring", "2026-03-30", "2026-04-29", 31000),
+    ]
+
+
+def test_a_trial_that_ends_the_contract_bills_nothing_and_has_it_taken_down(client: Caller, provider_id: UUID) -> None:
+    furnish(client)
+    key = subscribe(client, trial={**FORTNIGHT, "at_end": "cancel", "remind_days": 0})
+    change(client, key, {"at": "2026-05-01T00:00:00Z"}, quantities={"rack": "2"})
+    advance(client, provider_id, "2026-03-03T00:00:00Z")
+    assert charged(client) == []
+    shown = client.get(f"/v1/subscriptions/{key}").json
+    assert (shown["status"], shown["ended_at"]) == ("cancelled", "2026-01-29T00:00:00Z")
+    assert told(client, key)[-2:] == ["cancelled@2026-01-29", "deprovision_requested@2026-01-29"]
+    assert client.get(f"/v1/subscriptions/{key}/changes?status=withdrawn").json["data"][0]["quantities"] == {
+        "rack": "2"
+    }
+
+
+def test_a_trial_is_converted_by_hand_as_its_preview_says(client: Caller, provider_id: UUID) -> None:
+    furnish(client)
+    key = subscribe(client, trial={"days": 20, "at_end": "cancel"}, anchor="anniversary")
+    advance(client, provider_id, "2026-01-20T00:00:00Z")
+    body = {"effective": "now", "convert": True, "as_of": "2026-03-03T00:00:00Z"}
+    preview = client.made(f"/v1/subscriptions/{key}/preview-change", body)
+    change(client, key, convert=True)
+    advance(client, provider_id, "2026-02-05T00:00:00Z")
+    assert status(client, key) == "active"  # the trial's old end, the 4th, did nothing
+    advance(client, provider_id, "2026-03-03T00:00:00Z")
+    promised = [
+        (x["charge_code"], x["span"]["start"][:10], x["span"]["end"][:10], x["amount"]) for x in preview["lines"]
+    ]
+    assert promised == sorted(promised, key=lambda x: x[1]) != []
+    billed = [(code, start, end, amount) for code, _, start, end, amount in charged(client)]
+    assert billed == [
+        ("energy", "2026-01-20", "2026-02-20", 0),
+        ("rack", "2026-01-20", "2026-02-20", 31000),
+        ("rack", "2026-02-20", "2026-03-20", 31000),
+        ("setup", "2026-01-20", "2026-01-21", 9900),
+    ]
+    assert sorted(promised) == billed
+
+
+def test_what_is_changed_within_a_trial_holds_when_it_ends(client: Caller, provider_id: UUID) -> None:
+    furnish(client, "UTC", RACK, plan_price("port"))
+    key = subscribe(client, trial=FORTNIGHT)
+    change(client, key, quantities={"rack": "3"})
+    change(client, key, "period_end", quantities={"port": "2"})  # a trial is a period
+    advance(client, provider_id, "2026-02-01T01:00:00Z")
+    assert charged(client)[:4] == [
+        ("port", "recurring", "2026-01-29", "2026-02-01", 6000),
+        ("port", "recurring", "2026-02-01", "2026-03-01", 62000),
+        ("rack", "recurring", "2026-01-29", "2026-02-01", 9000),
+        ("rack", "recurring", "2026-02-01", "2026-03-01", 93000),
+    ]
+
+
+def test_an_order_s_preview_knows_its_trial(client: Caller) -> None:
+    furnish(client)
+    lines: Any = client.post("/v1/subscriptions/preview", order(trial=FORTNIGHT, as_of="2026-02-01T00:00:00Z")).json
+    assert [(x["charge_code"], x["span"]["start"][:10], x["amount"]) for x in lines["lines"]] == [
+        ("rack", "2026-01-29", 3000),
+        ("setup", "2026-01-29", 9900),
+        ("energy", "2026-01-29", 0),
+        ("rack", "2026-02-01", 31000),
+    ]
+    never = client.post("/v1/subscriptions/preview", order(trial={**FORTNIGHT, "at_end": "cancel"})).json
+    assert never["lines"] == []
+
+
+def test_a_trial_that_is_over_before_it_is_known_begins_as_a_contract(client: Caller, provider_id: UUID) -> None:
+    furnish(client)
+    made = client.made("/v1/subscriptions", order(start={"at": "2025-12-01T00:00:00Z"}, trial=FORTNIGHT))
+    assert made["status"] == "active"
+    advance(client, provider_id, "2026-02-01T01:00:00Z")
+    assert [(c[0], c[2]) for c in charged(client) if c[0] == "rack"] == [
+        ("rack", "2025-12-15"),
+        ("rack", "2026-01-01"),
+        ("rack", "2026-02-01"),
+    ]
