@@ -9,7 +9,8 @@ from flask.views import MethodView
 
 from api.http import blueprint, context, page, refuses, require
 from api.schemas import page_of
-from api.schemas.catalog import CatalogQuery, Meter, MeterNew, MeterPatch, Product, ProductNew, ProductPatch
+from api.schemas.catalog import CatalogQuery, Product, ProductNew, ProductPatch
+from api.schemas.meters import Meter, MeterNew, MeterPatch
 from models.catalog import Meter as MeterRow
 from models.catalog import Product as ProductRow
 from services import catalog
@@ -63,7 +64,13 @@ class Meters(MethodView):
 
     @require("catalog:write")
     @refuses(409, code_taken=TAKEN)
-    @refuses(422, aggregation_unknown="There is no such aggregation.")
+    @refuses(
+        422,
+        aggregation_unknown="There is no such aggregation.",
+        unit_mismatch="The aggregation counts something else than the unit measures.",
+        percentile_out_of_range="A percentile of zero or above 100.",
+        window_not_a_multiple="A window that slides by no part of its length.",
+    )
     @blp.arguments(MeterNew, example={"code": "energy", "name": "Energy", "unit": "kWh", "aggregation": "sum"})
     @blp.response(201, Meter)
     def post(self, body: dict[str, Any]) -> MeterRow:

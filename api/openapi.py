@@ -19,6 +19,7 @@ from marshmallow import Schema as AnySchema
 from api.guards import Guard, guard_for
 from api.openapi_shapes import share
 from api.problems import TYPE
+from api.schemas.meters import by_aggregation
 from api.schemas.values import countries
 from core.money import CURRENCIES
 from services.credentials import MEANINGS
@@ -121,6 +122,8 @@ def document(app: Flask) -> Document:
         if operation is not None and guard is not None:
             _complete(app, path, method, operation, guard)
     _components(spec)
+    for name in ("Meter", "MeterNew"):
+        spec["components"]["schemas"][name] = by_aggregation(spec["components"]["schemas"][name])
     _loosen_bodies(spec)
     _share_refusals(spec)
     return _named_lists(share(spec))

@@ -53,7 +53,7 @@ def _read_line(members: Members) -> EstimateLine | None:
     members.close()
     if price is None or len(members.errors) > before:
         return None
-    return EstimateLine(price, piece, reported, part, members.pointer)
+    return EstimateLine(price, piece, reported, part)
 
 
 def _piece(members: Members, price: Price | None) -> Piece | None:
@@ -97,7 +97,8 @@ def _reported(members: Members, price: Price | None, time_zone: str) -> Reported
         members.refuse("quantity", "quantity_or_events", "A line has a quantity or events, not both.")
     meter = members.child("meter")
     aggregation = read_aggregation(meter)
-    meter.close()
+    if aggregation is not None:
+        meter.close()
     if aggregation is not None and price is not None and (wrong := misfit(price.needs, aggregation)):
         meter.refuse("aggregation", *wrong)
     value = members.raw("events")

@@ -41,7 +41,6 @@ class EstimateLine:
     piece: Piece | None
     reported: Reported | None
     part: Share
-    pointer: str
 
     @property
     def is_usage(self) -> bool:
@@ -98,21 +97,21 @@ def estimate(currency: str, lines: Sequence[EstimateLine], indexes: Mapping[str,
         Invalid: a line has no amount (`quantity_negative`, `amount_out_of_range`, a model's or an aggregation's own
             codes), or follows an index that is not there (`index_unknown`).
     """
-    rated = [_rated(currency, line, indexes) for line in lines]
+    rated = [_rated(currency, line, f"/lines/{i}", indexes) for i, line in enumerate(lines)]
     subtotal = sum(line.amount for line in rated)
     if abs(subtotal) > AMOUNT_MOST:
         raise Invalid("amount_out_of_range", "The sum of the lines is too large.", "/lines")
     return Estimate(currency, subtotal, rated)
 
 
-def _rated(currency: str, line: EstimateLine, indexes: Mapping[str, Index]) -> RatedLine:
-    counted = _counted(line, indexes)
+def _rated(currency: str, line: EstimateLine, pointer: str, indexes: Mapping[str, Index]) -> RatedLine:
+    counted = _counted(line, pointer, indexes)
     try:
         rating = line.price.rate(counted.metered)
         exact = rating.total if line.is_usage and not line.is_level else line.part.of(rating.total)
         amount = line_amount(exact, currency)
     except Refused as refused:
-        raise Invalid(refused.code, refused.detail, line.pointer) from None
+        raise Invalid(refused.code, refused.detail, pointer) from None
     parts = [part.as_json() for part in rating.parts]
     if line.reported is None:
         return RatedLine(amount.minor, shown(exact), parts, rating.steps)
@@ -128,7 +127,7 @@ def _rated(currency: str, line: EstimateLine, indexes: Mapping[str, Index]) -> R
     )
 
 
-def _counted(line: EstimateLine, indexes: Mapping[str, Index]) -> Counted:
+def _counted(line: EstimateLine, pointer: str, indexes: Mapping[str, Index]) -> Counted:
     """What is to be priced. Included quantity, commitment, minimum and maximum of usage scale with the part."""
     share = line.part if line.is_usage and not line.is_level else WHOLE
     if line.reported is None:
@@ -137,7 +136,7 @@ def _counted(line: EstimateLine, indexes: Mapping[str, Index]) -> Counted:
     counting = Counting(line.price.needs, reported.aggregation, reported.time_zone, indexes)
     code = line.price.needs.index
     if code is not None and code not in indexes:
-        raise Invalid("index_unknown", f"There is no price index {code}.", f"{line.pointer}/price/index")
+        raise Invalid("index_unknown", f"There is no price index {code}.", f"{pointer}/price/index")
     if reported.span is None:
         return Counted(Metered(share=share))
     request = SlotRequest(
@@ -155,4 +154,4 @@ def _counted(line: EstimateLine, indexes: Mapping[str, Index]) -> Counted:
     try:
         return counting.metered(usage_of_events(request, reported.events), reported.span, share)
     except Refused as refused:
-        raise Invalid(refused.code, refused.detail, f"{line.pointer}/events") from None
+        raise Invalid(refused.code, refused.detail, f"{pointer}/events") from None

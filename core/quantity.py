@@ -48,6 +48,11 @@ def dimension(unit: str) -> str | None:
     return known[0] if known else None
 
 
+def units_of(measured: str) -> tuple[str, ...]:
+    """The units that measure a thing: `units_of("energy")`."""
+    return tuple(unit for unit, (each, _) in _UNITS.items() if each == measured)
+
+
 def convertible(source: str, target: str) -> bool:
     """Whether `convert` can go from one unit to the other."""
     return source == target or (dimension(source) is not None and dimension(source) == dimension(target))

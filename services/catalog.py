@@ -8,11 +8,9 @@ from uuid import UUID
 
 from sqlalchemy import select
 
-from billing.metering.aggregations.protocol import Aggregation
-from billing.metering.meters import AGGREGATIONS
-from core.errors import Conflict, Invalid
+from billing.metering.meters import kinds, parse_aggregation
+from core.errors import Conflict
 from core.ids import new_id
-from core.registry import plugins
 from models.catalog import Meter, Plan, Product
 from models.indexes import PriceIndex
 from services.context import Context
@@ -26,11 +24,6 @@ KINDS: Mapping[type[Any], str] = {
     Plan: "plan",
     PriceIndex: "price index",
 }
-
-
-def aggregations() -> dict[str, Aggregation]:
-    """Every way to make a quantity of usage, by name."""
-    return plugins(AGGREGATIONS)
 
 
 def create_product(ctx: Context, values: Mapping[str, Any]) -> Product:
@@ -49,23 +42,16 @@ def create_meter(ctx: Context, values: Mapping[str, Any]) -> Meter:
     """Add a meter.
 
     Args:
-        values: `code`, `name`, `unit`, `aggregation`; optional `register`, `external_id`, `meta`.
+        values: `code`, `name`, `unit`, `aggregation`; optional `parameters` (members of the aggregation), `register`,
+            `external_id`, `meta`.
 
     Raises:
-        Invalid: `aggregation_unknown`, naming those that are known.
+        Invalid: `aggregation_unknown`, naming those that are known; `unit_mismatch`; the aggregation's own codes.
         Conflict: `code_taken`.
     """
-    check_aggregation(values["aggregation"], "/aggregation")
-    return add(ctx, Meter, values)
-
-
-def check_aggregation(name: str, pointer: str) -> Aggregation:
-    """The aggregation of a name, or `Invalid` with `aggregation_unknown`."""
-    found = aggregations().get(name)
-    if found is None:
-        known = ", ".join(aggregations())
-        raise Invalid("aggregation_unknown", f"Known aggregations: {known}.", pointer)
-    return found
+    name, given = values["aggregation"], values.get("parameters", {})
+    parse_aggregation(name, given, values["unit"])
+    return add(ctx, Meter, {**values, "parameters": kinds()[name].parameters(given)})
 
 
 def add(ctx: Context, model: type[Named], values: Mapping[str, Any]) -> Named:

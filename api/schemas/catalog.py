@@ -16,7 +16,6 @@ from billing.plan_prices import PRICES_MOST
 from billing.price import schema as price_schema
 from billing.proration import METHODS
 from core.money import CURRENCIES
-from services.catalog import aggregations
 
 CODE_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9_.\-]{0,79}$"
 FLAT = {"model": "flat", "amount_price": "450"}
@@ -118,40 +117,6 @@ class Product(Resource):
     code = fields.String(required=True)
     name = fields.String(required=True)
     tax_class = fields.String(allow_none=True)
-
-
-class MeterNew(Schema):
-    """A meter to make."""
-
-    code = fields.Code(required=True, example="energy")
-    name = fields.Text(required=True, example="Energy")
-    unit = fields.Text(required=True, max_length=20, example="kWh", description="Registers are converted to it.")
-    aggregation = fields.Text(
-        required=True,
-        max_length=60,
-        example="sum",
-        description=f"How usage becomes a quantity: {', '.join(aggregations())}.",
-    )
-    external_id = fields.ExternalId(allow_none=True)
-    metadata = fields.Metadata()
-
-
-class MeterPatch(Schema):
-    """What to change; what a meter counts stays."""
-
-    name = fields.Text()
-    external_id = fields.ExternalId(allow_none=True)
-    metadata = fields.Metadata()
-
-
-class Meter(Resource):
-    """What is counted for billing."""
-
-    id = fields.TypeID("meter", required=True)
-    code = fields.String(required=True)
-    name = fields.String(required=True)
-    unit = fields.String(required=True)
-    aggregation = fields.String(required=True)
 
 
 class ComponentNew(Schema):

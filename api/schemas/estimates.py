@@ -9,10 +9,10 @@ import marshmallow as ma
 from api.schemas import Schema, fields, rated
 from api.schemas.parsed import Parsed
 from billing.estimate_lines import EVENTS_MOST, LINES_MOST, read_lines
+from billing.metering.meters import schema as meter_schema
 from billing.price import schema as price_schema
 from billing.pricing_model import COUNT, DECIMAL_STRING
 from billing.proration import METHODS
-from services.catalog import aggregations
 
 QUANTITY = {**DECIMAL_STRING, "examples": ["15"]}
 # A source may take back what it told of.
@@ -45,7 +45,6 @@ def _line() -> dict[str, Any]:
         ["method", "span", "used"],
         {"method": {"type": "string", "enum": list(METHODS)}, "time_zone": ZONE, "span": span, "used": span},
     )
-    meter = _object(["aggregation"], {"aggregation": {"type": "string", "enum": list(aggregations())}})
     return _object(
         ["price"],
         {
@@ -57,7 +56,7 @@ def _line() -> dict[str, Any]:
             },
             "properties": {"type": "object", "description": "Of a quantity, for prices that tell cells apart."},
             "events": {"type": "array", "maxItems": EVENTS_MOST, "items": event},
-            "meter": meter,
+            "meter": meter_schema(),
             "span": span,
             "time_zone": ZONE,
             "proration": proration,

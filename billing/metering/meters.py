@@ -37,15 +37,26 @@ def read_aggregation(members: Members) -> Aggregation | None:
     return kind.parse(members, unit)
 
 
+def schema() -> dict[str, Any]:
+    """The JSON schema of an aggregation with its members and unit."""
+    return {"oneOf": [kind.schema() for kind in kinds().values()]}
+
+
+def own_members() -> dict[str, Mapping[str, Any]]:
+    """The members of all kinds, with their JSON schemas: what may stand beside `aggregation` in a meter."""
+    return {name: described for kind in kinds().values() for name, described in kind.members.items()}
+
+
 def parse_aggregation(name: str, parameters: Mapping[str, Any], unit: str) -> Aggregation:
-    """The aggregation of a meter that the catalogue has checked.
+    """The aggregation of a meter.
 
     Raises:
-        Invalid: it would not pass the catalogue now.
+        Invalid: the codes of `read_aggregation`, with pointers into the meter.
     """
     members = Members({**parameters, "aggregation": name, "unit": unit or None})
     aggregation = read_aggregation(members)
-    members.close()
+    if aggregation is not None:
+        members.close()
     refuse_all(members.errors)
     assert aggregation is not None  # no missing kind without an error
     return aggregation

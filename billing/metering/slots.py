@@ -165,21 +165,6 @@ class Usage:
         return summed(s.quality for s in self.slots) if self.summed is None else self.summed
 
 
-def grouped(slots: Sequence[Slot], own: int) -> dict[Cell, list[Slot]]:
-    """Slots by the dimensions that come after an aggregation's own: each group tells as many slots as there are.
-
-    Args:
-        own: how many dimensions, the first ones, stay within the slots of a group.
-    """
-    keys = dict.fromkeys(cell[own:] for slot in slots for cell in slot.cells)
-    return {key: [_of_group(slot, key, own) for slot in slots] for key in keys}
-
-
-def _of_group(slot: Slot, key: Cell, own: int) -> Slot:
-    cells = {cell[:own]: each for cell, each in slot.cells.items() if cell[own:] == key}
-    return joined(slot.period, cells) if own else cells.get((), Slot(slot.period))
-
-
 def joined(period: Period, cells: Mapping[Cell, Slot]) -> Slot:
     """A slot made of its cells."""
     slots = cells.values()

@@ -34,7 +34,7 @@ scalars = st.one_of(
     st.sampled_from([0.5, 1.0, 1e21, 1e-7]),
 )  # fmt: skip
 properties = st.none() | st.dictionaries(st.sampled_from(["region", "direction", 'o\'dd "name"']), scalars)
-quantities = st.decimals("-1000", "1000", places=6)
+quantities = st.integers(-(10**9), 10**9).map(lambda millionths: Decimal(millionths).scaleb(-6))
 events = st.lists(st.tuples(st.integers(-400 * 60, 800 * 60), quantities, properties), max_size=25)
 cuts = st.one_of(
     st.integers(1, 60).map(lambda n: [DAY + i * 5 * MINUTE for i in range(n + 1)]),
@@ -109,7 +109,13 @@ def test_stored_events_come_to_what_the_same_events_come_to_in_memory(
 
 
 lives = st.lists(
-    st.tuples(st.integers(1, 50 * 60), st.decimals(0, 40, places=6), st.booleans()), min_size=1, max_size=14
+    st.tuples(
+        st.integers(1, 50 * 60),
+        st.integers(0, 40 * 10**6).map(lambda millionths: Decimal(millionths).scaleb(-6)),
+        st.booleans(),
+    ),
+    min_size=1,
+    max_size=14,
 )
 
 

@@ -7,7 +7,7 @@ be asked of usage, and how the slots of a span become one quantity.
 How the rest of the house uses one:
 
 1. Ask for slots whose edges are those of the span, what the price cuts, and `grid(span, time_zone)`; with `parts`,
-   `registers`, `dimensions` (the aggregation's first, the price's after), `distinct` and `carried` as it says.
+   `registers`, `dimensions`, `distinct` and `carried` as it says.
 2. Give `reduce` the slots that are to be one quantity, in order of time, empty ones included: those of the span, or
    of one band, or of one cell of a price's dimensions (`billing.metering.slots.grouped`).
 
@@ -31,6 +31,7 @@ from billing.members import Members
 from billing.metering.grids import grid
 from billing.metering.slots import Part, Slot
 from core.period import Period
+from core.quantity import units_of
 
 # What a line shows of a quantity that is not wholly known.
 LOW_COVERAGE = "low_coverage"
@@ -148,20 +149,24 @@ class AggregationKind:
     unit: str = ""
 
     def schema(self) -> dict[str, Any]:
-        """The JSON schema of a meter's members that belong to its aggregation."""
+        """The JSON schema of what belongs to an aggregation in a meter."""
+        unit: dict[str, Any] = {"type": "string", "minLength": 1, "maxLength": 20}
+        if self.dimension is not None:
+            unit = {"type": "string", "enum": list(units_of(self.dimension)), "default": self.unit}
         return {
             "type": "object",
             "title": self.name,
             "description": self.summary,
-            "properties": {"aggregation": {"type": "string", "enum": [self.name]}, **self.members},
+            "properties": {
+                "aggregation": {"type": "string", "enum": [self.name]},
+                "unit": {**unit, "description": "Of the events; registers are converted to it."},
+                **self.members,
+            },
             "required": ["aggregation", *self.required],
+            "additionalProperties": False,
         }
 
-    @property
-    def parts(self) -> frozenset[Part]:
-        """What a kind without members reads."""
-        return self.parse(Members({}), self.unit).parts
-
-    def reduce(self, slots: Sequence[Slot]) -> Decimal:
-        """What a kind without members makes of slots."""
-        return self.parse(Members({}), self.unit).reduce(slots).quantity
+    def parameters(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        """Its own members as they are stored: what was given, and what holds by default."""
+        defaults = {name: schema["default"] for name, schema in self.members.items() if "default" in schema}
+        return defaults | {name: value for name, value in given.items() if value is not None}

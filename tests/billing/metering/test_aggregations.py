@@ -98,7 +98,8 @@ def test_an_aggregation_has_examples_and_reads_something(kind: AggregationKind) 
     assert not (aggregation.additive and aggregation.level)
 
 
-many = st.lists(st.tuples(st.integers(0, 5 * 60 - 1), st.decimals("-1e9", "1e9", places=6)), max_size=20)
+quantities = st.integers(-(10**15), 10**15).map(lambda millionths: Decimal(millionths).scaleb(-6))
+many = st.lists(st.tuples(st.integers(0, 5 * 60 - 1), quantities), max_size=20)
 
 
 @given(many, st.sets(st.integers(1, 299), max_size=8))
