@@ -16,6 +16,7 @@ from billing.metering.tail import Basis
 from core.decimals import EXACT
 from core.period import Period, parse_instant
 from portal.present import Reader
+from portal.pricing_words import MODELS, PriceWords, Step, Tier
 
 # Quality -> (word, what it means).
 QUALITIES = {
@@ -24,7 +25,6 @@ QUALITIES = {
     Quality.ESTIMATED: ("Estimated", "No meter counted here; the stretch is filled from the usual load around it."),
     Quality.SUBSTITUTED: ("Entered by hand", "A person put in the value, with a reason."),
 }
-MODELS = {"flat": "Fixed price", "per_unit": "Price per unit", "graduated": "Graduated price"}
 CAUSES = {
     "swap": "The meter was exchanged",
     "reset": "The meter's counter was set back",
@@ -36,15 +36,6 @@ BASES = {
     Basis.KNOWN_HOURS: "the mean of the weeks before",
     Basis.LAST_RATE: "the last known load",
 }
-
-
-@dataclass(frozen=True)
-class Step:
-    """One row of the calculation."""
-
-    words: str
-    price: str
-    amount: str
 
 
 @dataclass(frozen=True)
@@ -106,15 +97,6 @@ class Place:
 
 
 @dataclass(frozen=True)
-class Tier:
-    """One step of a price list."""
-
-    reach: str
-    unit_price: str
-    flat_price: str
-
-
-@dataclass(frozen=True)
 class Terms:
     """The price that was applied, whole."""
 
@@ -144,6 +126,7 @@ class Teller:
     def __init__(self, reader: Reader) -> None:
         self.reader = reader
         self.figures = reader.figures
+        self.words = PriceWords(reader.figures)
 
     def tell(self, explained: Mapping[str, Any]) -> Told:
         """Explain one charge, or how it would look today.
@@ -157,7 +140,7 @@ class Teller:
         return Told(
             span=self.reader.span(_span(span)) if span else "",
             quantity=self._quantity(quantity, unit) if quantity else "",
-            steps=[self._step(part, unit, number) for number, part in enumerate(explained["parts"])],
+            steps=[self.words.step(part, unit, number) for number, part in enumerate(explained["parts"])],
             exact=self._money(exact) if exact else "",
             part_of_span=self._part_of_span(explained),
             shares=self.shares(Shares.from_json(usage["quality"]), unit) if usage else [],
@@ -170,7 +153,7 @@ class Teller:
         """The price that was applied, as a price list."""
         spec = price["spec"]
         words = MODELS.get(spec["model"], str(spec["model"]).replace("_", " ").capitalize())
-        return Terms(version=price["version"], model=words, tiers=self._tiers(spec, unit or ""))
+        return Terms(version=price["version"], model=words, tiers=self.words.tiers(spec, unit or ""))
 
     def credit(self, stored: Mapping[str, Any] | None) -> dict[str, str] | None:
         """What a credit gives back from: the amount billed before, and the part of it that was used."""
@@ -180,6 +163,16 @@ class Teller:
             "span": self.reader.span(_span(stored["billed_span"])),
             "billed": self.reader.money(stored["billed_amount"]),
             "used": self.reader.money(-stored["used_amount"]),
+        }
+
+    def drawdown(self, stored: Mapping[str, Any] | None) -> dict[str, str] | None:
+        """What usage has drawn from a committed amount."""
+        if stored is None:
+            return None
+        amounts = ("committed", "used", "drawn_before", "drawn", "left")
+        return {
+            "span": self.reader.span(_span(stored["span"])),
+            **{name: self.reader.money(stored[f"{name}_amount"]) for name in amounts},
         }
 
     def today(self, rated: Mapping[str, Any] | None) -> dict[str, str] | None:
@@ -193,15 +186,6 @@ class Teller:
             "amount": self.reader.money(rated["amount"]),
             "difference": self.reader.money(rated["difference_amount"]),
         }
-
-    def _step(self, part: Mapping[str, str], unit: str, number: int) -> Step:
-        amount = self._money(part["exact"])
-        if "quantity" not in part:
-            return Step("Fixed price", "", amount)
-        words = self._quantity(part["quantity"], unit)
-        if "flat_price" in part:
-            words += f" and {self._money(part['flat_price'])} once"
-        return Step(words if number == 0 else f"then {words}", self._money(part["unit_price"]), amount)
 
     def _part_of_span(self, explained: Mapping[str, Any]) -> str:
         """`15 of 31 days of 1–31 Jan 2026`, where only a part of a full span is charged."""
@@ -272,22 +256,6 @@ class Teller:
             return ""
         reports = "1 report" if count == 1 else f"{self.figures.quantity(Decimal(count), '')} reports"
         return f"{self._quantity(events['quantity'], unit)} in {reports}"
-
-    def _tiers(self, spec: Mapping[str, Any], unit: str) -> list[Tier]:
-        if "unit_price" in spec:
-            return [Tier(f"Each {unit or 'unit'}", self._money(spec["unit_price"]), "")]
-        if "amount_price" in spec:
-            return [Tier("Whole span", "", self._money(spec["amount_price"]))]
-        rows, floor = [], ""
-        for tier in spec.get("tiers", ()):
-            ceiling = self._quantity(tier["up_to"], unit) if tier["up_to"] is not None else ""
-            reach = f"Up to {ceiling}" if not floor else (f"{floor} to {ceiling}" if ceiling else f"Above {floor}")
-            flat = self._money(tier["flat_price"]) if Decimal(tier.get("flat_price", "0")) else ""
-            rows.append(
-                Tier(reach if floor or ceiling else "Any quantity", self._money(tier.get("unit_price", "0")), flat)
-            )
-            floor = ceiling
-        return rows
 
     def _quantity(self, text: str, unit: str) -> str:
         return self.figures.quantity(EXACT.create_decimal(text), unit)

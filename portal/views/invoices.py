@@ -236,5 +236,6 @@ def _told(explained: dict[str, Any], reader: Reader) -> dict[str, Any]:
         "amount": reader.money(explained["amount"]),
         "billed_at": reader.moment(parse_instant(explained["billed_at"])),
         "credit": teller.credit(explained["credit"]),
+        "drawdown": teller.drawdown(explained["drawdown"]),
         "today": teller.today(explained["today"]),
     }
