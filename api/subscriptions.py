@@ -24,7 +24,8 @@ from api.schemas.subscriptions import (
     SubscriptionQuery,
 )
 from services import contract_changes, previews, provisioning, subscriptions
-from services.change_bodies import ChangeView, Wanted
+from services.change_bodies import ChangeView
+from services.change_wishes import Wanted
 from services.parts_wanted import AddOn
 from services.previews import Preview as PreviewValue
 from services.provisioning import Answer
@@ -66,6 +67,7 @@ ADD_ON_REFUSALS = {
     "quantity_above_most": "More than the add-on allows.",
     "charge_code_collision": "Two plans on it would share a charge code.",
 }
+ADD_ON_CHANGE_REFUSALS = {"add_on_not_there": "The subscription has no such add-on."}
 CHANGE_REFUSALS = {
     "change_expected": "No change, or several that do not go together.",
     "plan_unknown": "There is no such plan.",
@@ -101,6 +103,7 @@ def _order(body: dict[str, Any]) -> Order:
 
 
 def _wanted(body: dict[str, Any]) -> Wanted:
+    add_ons = body.get("add_ons") or {}
     return Wanted(
         cancel=body.get("cancel"),
         quantities=body.get("quantities") or {},
@@ -109,6 +112,8 @@ def _wanted(body: dict[str, Any]) -> Wanted:
         resume=bool(body.get("resume")),
         convert=bool(body.get("convert")),
         align_on=body.get("align"),
+        add=[AddOn(**add_on) for add_on in add_ons.get("add", ())],
+        remove=add_ons.get("remove", ()),
     )
 
 
@@ -163,7 +168,7 @@ class OneSubscription(MethodView):
 class ChangePreview(MethodView):
     @require("subscriptions:read")
     @refuses(409, **ENDED)
-    @refuses(422, **CHANGE_REFUSALS, **PREVIEW_REFUSALS)
+    @refuses(422, **CHANGE_REFUSALS, **ADD_ON_REFUSALS, **ADD_ON_CHANGE_REFUSALS, **PREVIEW_REFUSALS)
     @blp.arguments(ChangePreviewNew, example={"effective": "now", "quantities": {"rack": "5"}})
     @blp.response(200, Preview)
     def post(self, body: dict[str, Any], subscription_id: UUID) -> PreviewValue:
@@ -185,7 +190,7 @@ class Changes(MethodView):
 
     @require("subscriptions:write")
     @refuses(409, **ENDED)
-    @refuses(422, **CHANGE_REFUSALS)
+    @refuses(422, **CHANGE_REFUSALS, **ADD_ON_REFUSALS, **ADD_ON_CHANGE_REFUSALS)
     @blp.arguments(ChangeNew, example={"effective": "period_end", "cancel": True})
     @blp.response(201, Change)
     def post(self, body: dict[str, Any], subscription_id: UUID) -> ChangeView:

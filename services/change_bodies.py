@@ -1,4 +1,4 @@
-"""Changes of contract as they come in, as they are kept until they take effect, and as they are shown."""
+"""Changes of contract as they are kept until they take effect, and as they are shown."""
 
 from __future__ import annotations
 
@@ -10,37 +10,22 @@ from typing import Any
 from uuid import UUID
 
 from billing.changes import Cancel, Pause
+from billing.parts_change import PartsChange
 from core.decimals import format_decimal
-from core.ids import decode, encode
+from core.ids import decode
 from core.period import parse_instant, rfc3339
 from models.subscriptions import ScheduledChange
-from services import plans
+from services import change_parts
 from services.context import Context
-from services.plans import VersionView
-
-
-@dataclass(frozen=True)
-class Wanted:
-    """A change as it comes in: one of an end, a pause, the end of a pause, the end of a trial, another day from which
-    spans are counted; or another plan (a reference), other quantities, or both of these.
-    """
-
-    cancel: Cancel | None = None
-    quantities: Mapping[str, Decimal] = field(default_factory=dict)
-    plan: str | None = None
-    pause: Pause | None = None
-    resume: bool = False
-    convert: bool = False
-    align_on: date | None = None
 
 
 @dataclass(frozen=True)
 class Agreed:
-    """A change that fits its subscription. `version` is what the plan offered when the change was agreed upon."""
+    """A change that fits its subscription. `parts` are what plans offered when the change was agreed upon."""
 
     cancel: Cancel | None = None
     quantities: Mapping[str, Decimal] = field(default_factory=dict)
-    version: VersionView | None = None
+    parts: PartsChange = field(default_factory=PartsChange)
     pause: Pause | None = None
     resume: bool = False
     convert: bool = False
@@ -70,6 +55,7 @@ class ChangeView:
     align_on: date | None
     quantities: Mapping[str, Decimal]
     plan_version_id: UUID | None
+    add_ons: Mapping[str, Any]
     detail: str | None
     created_at: datetime
 
@@ -90,18 +76,15 @@ def body_of(agreed: Agreed) -> dict[str, Any]:
     body: dict[str, Any] = {
         "quantities": {code: format_decimal(quantity) for code, quantity in agreed.quantities.items()}
     }
-    if agreed.version is not None:
-        body["plan_version"] = encode("plan_version", agreed.version.id)
-    return body
+    return body | change_parts.body_of(agreed.parts)
 
 
 def agreed_of(ctx: Context, body: Mapping[str, Any]) -> Agreed:
-    """A kept change, with its plan version."""
-    version = _version_id(body)
+    """A kept change, with its plan versions."""
     return Agreed(
         cancel=Cancel(body.get("credit", True), body.get("early", False)) if body.get("cancel") else None,
         quantities=_quantities(body),
-        version=plans.version(ctx, version) if version is not None else None,
+        parts=change_parts.change_of(ctx, body),
         pause=Pause(_until(body)) if body.get("pause") else None,
         resume=bool(body.get("resume")),
         convert=bool(body.get("convert")),
@@ -128,6 +111,7 @@ def shown(row: ScheduledChange) -> ChangeView:
         align_on=_align_on(body),
         quantities=_quantities(body),
         plan_version_id=_version_id(body),
+        add_ons={"add": [], "remove": [], **body.get("add_ons", {})},
         detail=row.detail,
         created_at=row.created_at,
     )
@@ -138,7 +122,7 @@ def _quantities(body: Mapping[str, Any]) -> dict[str, Decimal]:
 
 
 def _version_id(body: Mapping[str, Any]) -> UUID | None:
-    version = body.get("plan_version")
+    version = next(iter(body.get("moves", [])), body.get("plan_version"))
     return decode("plan_version", version) if version else None
 
 

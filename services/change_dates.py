@@ -8,6 +8,7 @@ from sqlalchemy import func, select
 
 from billing.changes import NOW, PERIOD_END, period_end
 from billing.contract_terms import RunningTerm
+from billing.parts_change import ended
 from billing.periods import day_start
 from billing.states.subscription import PENDING, TRIALING
 from core.errors import Conflict, Invalid
@@ -129,6 +130,9 @@ def _period_end(ctx: Context, subscription: Subscription, agreed: Agreed) -> dat
         raise Conflict("subscription_not_started", "This subscription has not started, so it has no period yet.")
     if subscription.status == TRIALING and subscription.trial_ends_at is not None:
         return utc(subscription.trial_ends_at)
-    whole = not agreed.of_prices or agreed.version is not None
     items = contracts.load(ctx, subscription).items
-    return period_end(items, ctx.now, None if whole else agreed.quantities.keys()) or ctx.now
+    if not agreed.of_prices or agreed.parts.whole:
+        return period_end(items, ctx.now) or ctx.now
+    touched = {*agreed.quantities, *ended(items, agreed.parts)}
+    touched |= {charge.charge_code for part in agreed.parts.moves for charge in part.charges}
+    return period_end(items, ctx.now, touched) or ctx.now

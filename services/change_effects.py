@@ -11,12 +11,13 @@ from sqlalchemy import select, update
 from billing.beginnings import bill_from, converted
 from billing.changes import Change, Contract, apply
 from billing.items import PriceTerms
+from billing.parts_change import discounts, ended, given
 from billing.states.subscription import CANCEL, END_TRIAL, PAUSE, PENDING, SUBSCRIPTION, UNPAUSE
 from core.errors import Conflict
 from core.ids import new_id
 from core.period import utc
 from models.subscriptions import ScheduledChange, Subscription
-from services import contract_items, contracts, provisioning, subscription_steps, subscriptions
+from services import change_parts, contract_items, contracts, provisioning, subscription_steps, subscriptions
 from services.change_bodies import Agreed, body_of
 from services.change_dates import align_at
 from services.context import Context
@@ -49,7 +50,7 @@ def _action(agreed: Agreed) -> str | None:
 
 def changed(ctx: Context, subscription: Subscription, contract: Contract, agreed: Agreed, at: datetime) -> Contract:
     """The contract as a change makes it: for what is stored, and for a preview."""
-    change = _change(ctx, subscription, contract, agreed)
+    change = _change(ctx, subscription, contract, agreed, at)
     after = apply(contracts.with_items(contract, change.prices), change, at)
     if not agreed.convert:
         return after
@@ -59,27 +60,24 @@ def changed(ctx: Context, subscription: Subscription, contract: Contract, agreed
     return replace(after, breaks=converted(contract.breaks, at, begun), minimum=minimum)
 
 
-def _change(ctx: Context, subscription: Subscription, contract: Contract, agreed: Agreed) -> Change:
+def _change(ctx: Context, subscription: Subscription, contract: Contract, agreed: Agreed, at: datetime) -> Change:
     prices: dict[str, PriceTerms] = {}
-    if agreed.version is not None:
-        offered = contract_items.version_prices(ctx, [agreed.version.id], subscription.currency)
-        prices = offered[agreed.version.id]
+    if agreed.parts.new:
+        offered = contract_items.version_prices(
+            ctx, [part.version_id for part in agreed.parts.new], subscription.currency
+        )
+        prices = {code: price for priced in offered.values() for code, price in priced.items()}
     return Change(
         cancel=agreed.cancel,
         pause=agreed.pause,
         resume=agreed.resume,
         convert=agreed.convert,
         align_at=align_at(subscription, agreed),
-        quantities=agreed.quantities,
+        quantities=given(contract.items, agreed.parts, agreed.quantities, at),
         prices=prices,
-        ends=_replaced(contract, prices) if prices else (),
+        discounts=discounts(contract.items, agreed.parts, at),
+        ends=tuple(ended(contract.items, agreed.parts)),
     )
-
-
-def _replaced(contract: Contract, prices: dict[str, PriceTerms]) -> list[str]:
-    """The charges of the plan that another one takes the place of. Add-ons and charges put on by hand stay."""
-    last = {item.charge_code: item.terms[-1].price for item in contract.items if item.terms}
-    return [code for code, price in last.items() if code not in prices and price.version_id and not price.add_on]
 
 
 def perform(ctx: Context, subscription: Subscription, row: ScheduledChange, agreed: Agreed) -> None:
@@ -113,12 +111,10 @@ def _store(ctx: Context, subscription: Subscription, agreed: Agreed, at: datetim
 def _change_terms(ctx: Context, subscription: Subscription, agreed: Agreed, at: datetime) -> None:
     """Other prices, quantities or spans. What is not provisioned yet is asked for anew, as it is wanted now."""
     if subscription.status == PENDING:
-        subscriptions.change_order(ctx, subscription, agreed.version, agreed.quantities)
+        subscriptions.change_order(ctx, subscription, agreed.parts, agreed.quantities)
     else:
         _store(ctx, subscription, agreed, at)
-        if agreed.version is not None:
-            subscription.plan_id, subscription.plan_version_id = agreed.version.plan_id, agreed.version.id
-        ctx.session.flush()
+    change_parts.write(ctx, subscription, agreed.parts, at)
     subscription_steps.tell(ctx, subscription, "subscription.changed")
     if agreed.align_on is None:  # a provisioning system has nothing to do with dates
         provisioning.request(ctx, subscription, "provision" if subscription.status == PENDING else "change")

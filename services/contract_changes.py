@@ -7,19 +7,17 @@ from uuid import UUID
 
 from sqlalchemy import select
 
-from core.errors import Conflict, Invalid, NotFound, Refused
+from core.errors import Conflict, NotFound, Refused
 from core.ids import encode
 from core.period import rfc3339, utc
-from models.catalog import Plan
 from models.subscriptions import ScheduledChange, Subscription
-from services import change_effects, outbox, plans, subscriptions
-from services.change_bodies import Agreed, ChangeView, Wanted, agreed_of, shown
+from services import change_effects, change_parts, outbox, subscriptions
+from services.change_bodies import Agreed, ChangeView, agreed_of, shown
 from services.change_dates import effective_at
+from services.change_wishes import Wanted
 from services.context import Context
-from services.lookups import by_id, by_reference
+from services.lookups import by_id
 from services.paging import Slice, Window, in_order
-from services.plans import VersionView
-from services.subscription_views import view
 
 ENDED = ("cancelled", "expired")
 
@@ -32,8 +30,7 @@ def make(ctx: Context, subscription_id: UUID, wanted: Wanted, effective: str | d
 
     Raises:
         NotFound, Conflict: `subscription_ended`, and those of `change_effects.check_status`.
-        Invalid: `plan_unknown`, `plan_not_offered`, `currency_not_offered`, those of quantities, and those of
-            `change_dates.effective_at`.
+        Invalid: those of `change_parts.agree` and of `change_dates.effective_at`.
     """
     subscription = subscriptions.find(ctx, subscription_id, lock=True)
     agreed = agree(ctx, subscription, wanted)
@@ -66,25 +63,8 @@ def agree(ctx: Context, subscription: Subscription, wanted: Wanted) -> Agreed:
     """
     if subscription.status in ENDED:
         raise Conflict("subscription_ended", f"This subscription is {subscription.status}.")
-    version = None
-    if wanted.plan is not None:
-        plan = by_reference(ctx, Plan, "plan", wanted.plan, pointer="/plan")
-        version = plans.versions_at(ctx, [plan.id], ctx.now).get(plan.id)
-        if version is None:
-            raise Invalid("plan_not_offered", "No version of this plan is offered yet.", "/plan")
-        if subscription.currency not in version.currencies:
-            known = ", ".join(sorted(version.currencies))
-            raise Invalid("currency_not_offered", f"This plan is offered in {known}.", "/plan")
-    subscriptions.check_quantities(_kinds(ctx, subscription, version), wanted.quantities)
-    return Agreed(
-        wanted.cancel, wanted.quantities, version, wanted.pause, wanted.resume, wanted.convert, wanted.align_on
-    )
-
-
-def _kinds(ctx: Context, subscription: Subscription, version: VersionView | None) -> dict[str, str]:
-    """The kind of each charge that may have a quantity after a change."""
-    charges = version.prices if version is not None else view(ctx, subscription).items
-    return {charge.charge_code: charge.kind for charge in charges}
+    parts = change_parts.agree(ctx, subscription, wanted)
+    return Agreed(wanted.cancel, wanted.quantities, parts, wanted.pause, wanted.resume, wanted.convert, wanted.align_on)
 
 
 def apply_scheduled(ctx: Context, change_id: UUID) -> None:
@@ -110,10 +90,9 @@ def _obstacle(ctx: Context, subscription: Subscription, agreed: Agreed) -> str |
         return f"This subscription is {subscription.status}."
     try:
         change_effects.check_status(subscription, agreed)
-        subscriptions.check_quantities(_kinds(ctx, subscription, agreed.version), agreed.quantities)
     except Refused as refused:
         return refused.detail
-    return None
+    return change_parts.obstacle(ctx, subscription, agreed.parts, agreed.quantities)
 
 
 def list_scheduled(

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from uuid import UUID
 
 from sqlalchemy import select
 
+from billing.items import USAGE, ZERO
 from billing.offers import (
     ADD_ON,
     COMPONENT,
@@ -51,6 +52,16 @@ class Standing:
     add_ons: Collection[UUID] = ()
 
 
+def part_of(
+    role: str, version: VersionView, quantities: Mapping[str, Decimal] | None = None, discount: Decimal = ZERO
+) -> Part:
+    """A version as a part, with those of the quantities that it has a charge for."""
+    charges = as_charged(version.prices)
+    known = {charge.charge_code for charge in charges}
+    kept = {code: quantity for code, quantity in (quantities or {}).items() if code in known}
+    return Part(role, version.plan_id, version.id, charges, kept, discount)
+
+
 def offered(ctx: Context, plan: Plan) -> tuple[Part, ...]:
     """What a plan offers now: its own version, and the current ones of a bundle's components.
 
@@ -66,20 +77,14 @@ def offered(ctx: Context, plan: Plan) -> tuple[Part, ...]:
     if own is None or len(versions) < len(contained):
         raise Invalid("plan_not_offered", "No version of this plan is offered yet.", "/plan")
     parts = (
-        _part(OWN, own, {}),
-        *(_part(COMPONENT, versions[c.plan_id], c.quantities, c.discount) for c in contained),
+        part_of(OWN, own),
+        *(part_of(COMPONENT, versions[c.plan_id], c.quantities, c.discount) for c in contained),
     )
+    parts = tuple(replace(part, pointer="/plan") for part in parts)
     shared = collisions(parts)
     if shared:
         raise Invalid.collect(shared[:1])
     return parts
-
-
-def _part(role: str, version: VersionView, quantities: Mapping[str, Decimal], discount: Decimal = Decimal(0)) -> Part:
-    charges = as_charged(version.prices)
-    known = {charge.charge_code for charge in charges}
-    kept = {code: quantity for code, quantity in quantities.items() if code in known}
-    return Part(role, version.plan_id, version.id, charges, kept, discount, "/plan")
 
 
 def added(
@@ -146,7 +151,7 @@ def _added(wanted: AddOn, version: VersionView, rules: AddOnRules, at: str, erro
     charges = as_charged(version.prices)
     errors += wrong_quantities(charges, wanted.quantities, f"{at}/quantities")
     usual = wanted.quantity if wanted.quantity is not None else rules.usual
-    quantities = {c.charge_code: wanted.quantities.get(c.charge_code, usual) for c in charges if c.kind != "usage"}
+    quantities = {c.charge_code: wanted.quantities.get(c.charge_code, usual) for c in charges if c.kind != USAGE}
     whole = f"{at}/quantity" if wanted.quantity is not None else at
     pointers = {code: f"{at}/quantities/{code}" if code in wanted.quantities else whole for code in quantities}
     errors += out_of_bounds(rules, charges, quantities, pointers)

@@ -261,9 +261,12 @@ def list_versions(ctx: Context, plan_id: UUID, window: Window) -> Slice[VersionV
     return found.map(lambda version: views[version.id])
 
 
-def version(ctx: Context, version_id: UUID) -> VersionView:
-    """A version by its id."""
-    return version_views(ctx, [by_id(ctx, PlanVersion, "plan_version", version_id)])[0]
+def versions(ctx: Context, version_ids: Collection[UUID]) -> dict[UUID, VersionView]:
+    """Versions by their ids."""
+    rows = ctx.session.scalars(
+        select(PlanVersion).where(PlanVersion.provider_id == ctx.provider.id, among(PlanVersion.id, version_ids))
+    ).all()
+    return {view.id: view for view in version_views(ctx, rows)}
 
 
 def versions_at(ctx: Context, plan_ids: Collection[UUID], at: datetime) -> dict[UUID, VersionView]:

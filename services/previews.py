@@ -20,7 +20,8 @@ from core.errors import Conflict, Invalid
 from core.ids import new_id
 from core.period import Period
 from services import change_effects, contract_changes, contract_items, contracts, subscriptions
-from services.change_bodies import Agreed, Wanted
+from services.change_bodies import Agreed
+from services.change_wishes import Wanted
 from services.context import Context
 from services.subscriptions import CheckedOrder, Order
 from stores.usage import slots_many

@@ -40,7 +40,7 @@ def add(ctx: Context, subscription_id: UUID, parts: Iterable[Part], from_at: dat
     add_rows(ctx, SubscriptionPart, rows)
 
 
-def begin(ctx: Context, subscription_id: UUID, at: datetime) -> None:
+def stand_from(ctx: Context, subscription_id: UUID, at: datetime) -> None:
     """The subscription has started: what was ordered with it stands on it from then on."""
     ctx.session.execute(
         update(SubscriptionPart)
@@ -49,13 +49,21 @@ def begin(ctx: Context, subscription_id: UUID, at: datetime) -> None:
     )
 
 
-def remove(ctx: Context, subscription_id: UUID, plans: Collection[UUID], at: datetime) -> None:
-    """The parts of these plans stand on a subscription no more."""
-    ctx.session.execute(
-        update(SubscriptionPart)
-        .where(*_standing(ctx, [subscription_id]), among(SubscriptionPart.plan_id, plans))
-        .values(removed_at=at)
-    )
+def remove(
+    ctx: Context,
+    subscription_id: UUID,
+    at: datetime,
+    *,
+    plans: Collection[UUID] | None = None,
+    role: str | None = None,
+) -> None:
+    """The parts of these plans, or of a role, stand on a subscription no more."""
+    statement = update(SubscriptionPart).where(*_standing(ctx, [subscription_id]))
+    if plans is not None:
+        statement = statement.where(among(SubscriptionPart.plan_id, plans))
+    if role is not None:
+        statement = statement.where(SubscriptionPart.role == role)
+    ctx.session.execute(statement.values(removed_at=at))
 
 
 def move(ctx: Context, subscription_id: UUID, plan_id: UUID, version_id: UUID) -> None:

@@ -63,7 +63,7 @@ def start(ctx: Context, subscription: Subscription, at: datetime) -> None:
     contracts.take_beginning(subscription, begun if tried else replace(begun, trial_next_at=None))
     add_terms(ctx, _ordered(ctx, subscription), at)
     contracts.add_breaks(ctx, subscription.id, begun.breaks, at)
-    subscription_parts.begin(ctx, subscription.id, at)
+    subscription_parts.stand_from(ctx, subscription.id, at)
     ctx.session.flush()
     tell(ctx, subscription, "subscription.trial_started" if tried else "subscription.activated")
 

@@ -16,10 +16,9 @@ from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from billing.beginnings import Agreed
-from billing.changes import default_quantity
 from billing.contract_terms import FixedTerm, MinimumTerm, Trial
-from billing.items import USAGE
 from billing.offers import Part, wrong_quantities
+from billing.parts_change import PartsChange
 from billing.states.subscription import SUBSCRIPTION
 from core.decimals import format_decimal
 from core.errors import FieldError, Invalid
@@ -33,7 +32,6 @@ from services.context import Context, visible
 from services.lookups import by_id, by_reference
 from services.paging import Slice, Window, newest_first
 from services.parts_wanted import AddOn, Standing
-from services.plans import VersionView
 from services.subscription_steps import payer_zone, start, tell
 from services.subscription_views import SubscriptionView, view, views
 
@@ -139,22 +137,6 @@ def has_payment_method(ctx: Context, account: Account) -> bool:
     return ctx.session.scalar(found.limit(1)) is not None
 
 
-def check_quantities(kinds: Mapping[str, str], quantities: Mapping[str, Decimal]) -> None:
-    """See that quantities are for charges that have one; everything wrong is told at once."""
-    errors = []
-    for code, quantity in quantities.items():
-        pointer = f"/quantities/{code.replace('~', '~0').replace('/', '~1')}"
-        if code not in kinds:
-            known = ", ".join(kinds)
-            errors.append(FieldError(pointer, "charge_code_unknown", f"This plan has the charge codes {known}."))
-        elif kinds[code] == USAGE:
-            errors.append(FieldError(pointer, "quantity_not_allowed", "Usage is metered; it has no ordered quantity."))
-        elif quantity < 0:
-            errors.append(FieldError(pointer, "quantity_negative", "A quantity is zero or more."))
-    if errors:
-        raise Invalid.collect(errors)
-
-
 def create(ctx: Context, order: Order) -> Subscription:
     """Store an order. It is pending until it starts; one that starts by now is started at once.
 
@@ -211,25 +193,23 @@ def _add_items(ctx: Context, subscription: Subscription, charge_codes: Iterable[
 
 
 def change_order(
-    ctx: Context, subscription: Subscription, version: VersionView | None, quantities: Mapping[str, Decimal]
+    ctx: Context, subscription: Subscription, change: PartsChange, quantities: Mapping[str, Decimal]
 ) -> None:
     """Change what is ordered and has not started.
 
     Args:
-        version: of another plan; what it does not have is ordered no more.
-        quantities: by charge code; a charge that is not named keeps its quantity, a new one has 1.
+        change: of plans and add-ons; what none of them has after it is ordered no more.
+        quantities: by charge code; a charge that is not named keeps its quantity, a new one has what was offered.
     """
-    ordered = dict(subscription.quantities)
-    if version is not None:
-        before = {item.charge_code: item for item in view(ctx, subscription).items}
-        ordered = {code: q for code, q in ordered.items() if before[code].plan_id != subscription.plan_id}
-        for price in version.prices:
-            old = before.get(price.charge_code)
-            kept = old.quantity if old is not None and old.kind == price.kind else default_quantity(price.kind)
-            ordered[price.charge_code] = format_decimal(kept)
-        _add_items(ctx, subscription, ordered)
-        subscription.plan_id, subscription.plan_version_id = version.plan_id, version.id
-    subscription.quantities = ordered | {code: format_decimal(quantity) for code, quantity in quantities.items()}
+    before = {item.charge_code: item for item in view(ctx, subscription).items}
+    ordered: dict[str, Decimal] = {}
+    for part in change.after(subscription_parts.standing(ctx, subscription)):
+        for charge in part.charges:
+            old = before.get(charge.charge_code)
+            kept = old is not None and old.kind == charge.kind and part not in change.adds
+            ordered[charge.charge_code] = old.quantity if old and kept else part.agreed[charge.charge_code]
+    _add_items(ctx, subscription, ordered)
+    subscription.quantities = {code: format_decimal(quantity) for code, quantity in {**ordered, **quantities}.items()}
     ctx.session.flush()
 
 

@@ -184,10 +184,36 @@ class SubscriptionQuery(ExternalIdQuery):
     status = fields.Enum(SUBSCRIPTION.states)
 
 
+class AddOnsChange(Schema):
+    """Add-ons that come and go. Of a plan that is moved to, those that do not go with it have to go."""
+
+    add = fields.List(fields.Nested(AddOnNew), validate=fields.Length(max=ADD_ONS_MOST))
+    remove = fields.List(
+        fields.Reference("plan"),
+        validate=fields.Length(max=ADD_ONS_MOST),
+        metadata={"description": "The plans of add-ons that it has."},
+    )
+
+
+class AddOnAgreed(Schema):
+    """An add-on that comes with a change, on what its plan offered when that was agreed upon."""
+
+    plan = fields.String(required=True)
+    plan_version = fields.String(required=True)
+    quantities = fields.Dict(keys=fields.String(), values=fields.String(), required=True)
+
+
+class AddOnsAgreed(Schema):
+    """The add-ons of a change."""
+
+    add = fields.List(fields.Nested(AddOnAgreed), required=True)
+    remove = fields.List(fields.String(), required=True, metadata={"description": "By plan."})
+
+
 class ChangeNew(Schema):
-    """A change of contract: one of `cancel`, `pause`, `resume`, `convert` and `align`; or another plan, other
-    quantities, or both of these. An instant in the past is allowed from the bill date of the latest final invoice
-    with this subscription on.
+    """A change of contract: one of `cancel`, `pause`, `resume`, `convert` and `align`; or one or more of another plan,
+    add-ons that come or go, other quantities. An instant in the past is allowed from the bill date of the latest final
+    invoice with this subscription on.
     """
 
     effective = Parsed(read_effective, EFFECTIVE, required=True)
@@ -197,13 +223,15 @@ class ChangeNew(Schema):
     convert = fields.Boolean(description="true ends a trial: billing begins.")
     align = Parsed(read_align, ALIGN_MEMBER)
     plan = fields.Reference("plan", metadata={"description": "Move to what this plan offers now."})
+    add_ons = fields.Nested(AddOnsChange)
     quantities = Parsed(read_quantities, QUANTITIES)
 
     @ma.validates_schema
     def one_change(self, data: dict[str, Any], **kwargs: Any) -> None:
         single = [name for name in ("cancel", "pause", "resume", "convert", "align") if data.get(name)]
-        if len(single) + bool(data.get("quantities") or data.get("plan")) != 1:
-            detail = "A change is one of cancel, pause, resume, convert and align, or of `plan` and `quantities`."
+        add_ons = any((data.get("add_ons") or {}).values())
+        if len(single) + bool(data.get("quantities") or data.get("plan") or add_ons) != 1:
+            detail = "A change is one of cancel, pause, resume, convert and align, or of plan, add_ons and quantities."
             raise ma.ValidationError({"_schema": [Coded("change_expected", detail)]})
 
 
@@ -230,6 +258,7 @@ class Change(Schema):
     align_on = fields.Date(allow_none=True)
     quantities = fields.Dict(keys=fields.String(), values=fields.DecimalString(), required=True)
     plan_version = fields.TypeID("plan_version", attribute="plan_version_id", allow_none=True)
+    add_ons = fields.Nested(AddOnsAgreed, required=True)
     detail = fields.String(allow_none=True, description="Why it failed or was withdrawn.")
     created_at = fields.Instant(required=True)
 

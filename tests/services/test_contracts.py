@@ -18,7 +18,7 @@ from models.billing import BilledSpan, Charge
 from models.outbox import OutboxEvent
 from models.subscriptions import Subscription, SubscriptionItemTerm
 from services import accounts, contract_changes, invoicing_charges, plans, previews, provisioning, subscriptions
-from services.change_bodies import Wanted
+from services.change_wishes import Wanted
 from services.context import Context
 from services.paging import Window
 from services.provisioning import Answer
