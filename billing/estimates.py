@@ -45,7 +45,8 @@ class EstimateLine:
     @property
     def is_usage(self) -> bool:
         """Whether it is rated as a usage price is; else as a recurring one, whose amount is prorated."""
-        return self.reported is not None or self.price.modifiers != NONE or not self.price.needs.plain
+        needs = self.price.needs
+        return self.reported is not None or self.price.modifiers != NONE or needs.prorated or not needs.plain
 
     @property
     def is_level(self) -> bool:

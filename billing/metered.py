@@ -62,6 +62,7 @@ class Needs:
         events: every event is a piece of its own, in order of time.
         index: usage is cut at the slots of the index with this code, whose values the price asks for.
         cells: values of the dimensions, in the order in which what is free is used up.
+        prorated: in a part of a span it is another price (its tiers end earlier), as usage alone can tell.
         draws: charge codes of the usage whose amounts are drawn from what this price costs.
         placed: there is no price for a quantity without time and properties: for what was committed and not used.
     """
@@ -72,6 +73,7 @@ class Needs:
     events: bool = False
     index: str | None = None
     cells: tuple[tuple[str, ...], ...] = ()
+    prorated: bool = False
     draws: tuple[str, ...] = ()
     placed: bool = False
 

@@ -165,6 +165,8 @@ def _read_price(members: Members, value: object, kind: str) -> None:
     for name in USAGE_MEMBERS:
         if members.has(name):
             members.refuse(name, "usage_member_not_allowed", "Only a usage price has this member.")
+    if price.needs.prorated:
+        members.refuse("prorate_tiers", "usage_member_not_allowed", "A recurring price is prorated by its amount.")
     if not price.needs.plain:
         members.refuse("model", "model_needs_usage", "Only a usage price is of this model.")
 

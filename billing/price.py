@@ -55,6 +55,7 @@ class Price:
             dimensions=tuple(dict.fromkeys((*own.dimensions, *over.dimensions))),
             events=own.events or over.events,
             index=own.index or over.index,
+            prorated=own.prorated or over.prorated,
             draws=own.draws,
             placed=own.placed,
         )

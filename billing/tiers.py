@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 from billing.members import ZERO, Members
-from billing.metered import Metered
+from billing.metered import Metered, Needs
 from billing.pricing_model import DECIMAL_STRING
 from billing.proration import scaled_quantity
 from core.decimals import EXACT
@@ -41,6 +41,11 @@ class Tiers:
     rows: tuple[Tier, ...]
     charge_flat_at_zero: bool = False
     prorated: bool = False
+
+    @property
+    def needs(self) -> Needs:
+        """The quantity, and which part of a span it is of where that matters."""
+        return Needs(prorated=self.prorated)
 
     def entered(self, metered: Metered) -> Iterator[tuple[Tier, Decimal]]:
         """The tiers that a quantity enters, in their order, each with the part of it that falls into it.

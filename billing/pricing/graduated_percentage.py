@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from billing.members import Members
-from billing.metered import QUANTITY, Metered, Needs, plain
+from billing.metered import Metered, Needs, plain
 from billing.pricing_model import BadExample, Example, Part, PricingModel
 from billing.proration import Share
 from billing.tiers import Tier, Tiers, read_tiers, tiers_schema
@@ -18,7 +18,11 @@ class GraduatedPercentage:
     """Tiers with a rate in per cent."""
 
     tiers: Tiers
-    needs: Needs = QUANTITY
+
+    @property
+    def needs(self) -> Needs:
+        """The quantity."""
+        return self.tiers.needs
 
     def rate(self, metered: Metered) -> list[Part]:
         """One part per tier entered, in tier order. The parts' quantities add up to the metered amount exactly."""

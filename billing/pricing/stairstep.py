@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from billing.members import Members
-from billing.metered import QUANTITY, Metered, Needs, plain
+from billing.metered import Metered, Needs, plain
 from billing.pricing_model import BadExample, BadUsage, Example, Part, PricingModel
 from billing.proration import Share
 from billing.tiers import Tiers, read_tiers, tiers_schema
@@ -19,7 +19,11 @@ class Stairstep:
     """Tiers with flat prices alone; the last one may have an end."""
 
     tiers: Tiers
-    needs: Needs = QUANTITY
+
+    @property
+    def needs(self) -> Needs:
+        """The quantity."""
+        return self.tiers.needs
 
     def rate(self, metered: Metered) -> list[Part]:
         """One part, of the step that the quantity ends on; none for zero, unless that pays for the first.
