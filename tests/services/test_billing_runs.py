@@ -293,7 +293,7 @@ def test_a_chunk_takes_the_same_number_of_queries_however_many_payers_it_has(
     open_unit: Open, house: House, usage: bool
 ) -> None:
     counted = []
-    # The first makes what is made once: the number series, the books. The others are so many that hours are read together.
+    # The first makes what is made once: series, books. The others are so many that hours are read together.
     for number in (1, 20, 60):
         with open_unit() as ctx:
             plan = a_plan(ctx, RACK, POWER) if usage else a_plan(ctx, RACK)
