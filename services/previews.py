@@ -10,6 +10,7 @@ from uuid import UUID
 
 from billing.beginnings import Beginning, begin
 from billing.changes import Contract
+from billing.drawdown import drawn
 from billing.items import AgreedTerm, Item
 from billing.metering.evidence import Evidence
 from billing.metering.slots import Slot, SlotRequest, Usage
@@ -69,7 +70,7 @@ def of_order(ctx: Context, order: Order, as_of: datetime | None) -> Preview:
     items = _ordered(ctx, checked, start).billed
     _check_length(items, until)
     unused = {request: _nothing(request) for request in due_spans(items, until)}
-    return _preview(propose(items, unused, until), checked.currency, until)
+    return _preview(items, propose(items, unused, until), checked.currency, until)
 
 
 def of_change(
@@ -100,7 +101,7 @@ def of_change(
     _check_length(items, until)
     needed = due_spans(items, until)
     used = slots_many(ctx.session, ctx.provider.id, needed, now=ctx.now) if needed else {}
-    return _preview(propose(items, used, until), subscription.currency, until)
+    return _preview(items, propose(items, used, until), subscription.currency, until)
 
 
 def _to_come(
@@ -162,7 +163,7 @@ def _nothing(request: SlotRequest) -> Usage:
     return Usage(tuple(Slot(period) for period in request.periods), Evidence(request.unit))
 
 
-def _preview(proposal: Proposal, currency: str, as_of: datetime) -> Preview:
+def _preview(items: Sequence[Item], proposal: Proposal, currency: str, as_of: datetime) -> Preview:
     """Lines in the order of their dates; what cannot be rated refuses the preview, since it would be parked.
 
     Raises:
@@ -172,7 +173,7 @@ def _preview(proposal: Proposal, currency: str, as_of: datetime) -> Preview:
         raise Invalid(proposal.parked[0].code, proposal.parked[0].detail)
     lines = [
         PreviewLine(c.charge_code, c.kind, c.span, c.quantity, c.unit, Decimal(shown(c.exact)), c.amount, c.due_at)
-        for c in proposal.charges
+        for c in (*proposal.charges, *drawn(items, proposal.charges, as_of))
     ]
     return Preview(
         currency, as_of, sum(line.amount for line in lines), sorted(lines, key=lambda x: (x.due_at, x.charge_code))
