@@ -89,7 +89,8 @@ class UsageReadings(MethodView):
     post.__doc__ = f"""Take readings of registers.
 
     {ROW_CODES}, `point_unknown` (kept in quarantine until adopted), `point_ambiguous`, `no_reading`,
-    `unit_mismatch`, `instant_out_of_range`, `reading_conflict` (the first value counts). May be sent with gzip.
+    `unit_mismatch`, `instant_out_of_range`, `reading_conflict` (the first value counts),
+    `unit_suspect` (held in quarantine until the unit is right). May be sent with gzip.
     An agent reports points of its own site; those of others are unknown to it.
     """
 

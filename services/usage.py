@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import lru_cache
@@ -15,7 +15,7 @@ import msgspec
 from billing.metering.readings import QUANTITY_MAX
 from services.clock import system_now
 from services.context import Context
-from services.usage_sent import Receipt, Rejection, Sent, SentEvent, wrong_decimal
+from services.usage_sent import ROWS_MAX, Receipt, Rejection, Sent, SentEvent, wrong_decimal
 from stores.usage import backend
 from stores.usage.port import EventColumns
 
@@ -31,30 +31,57 @@ def take_events(ctx: Context, sent: Sent[SentEvent]) -> Receipt:
     Codes: `subscription_unknown`, `meter_unknown`, `too_late`, `ahead_of_clock`, `decimal_malformed`,
     `decimal_out_of_range`, `event_id_reused`.
     """
+    return _receipts([sent], _taken(ctx, sent))[0]
+
+
+def take_events_together(ctx: Context, requests: Sequence[Sent[SentEvent]]) -> list[Receipt]:
+    """The same for several requests of one caller at once: a receipt for each, as if they had come one by one."""
+    sent = [(number * ROWS_MAX + index, event) for number, rows in enumerate(requests) for index, event in rows]
+    return _receipts(requests, _taken(ctx, sent))
+
+
+def _taken(ctx: Context, sent: Sent[SentEvent]) -> _Taking:
     taking = _begin(ctx, sent)
-    rows = _distinct(taking.sound(sent), taking.receipt)
+    rows = taking.distinct(taking.sound(sent))
     if rows:
         columns = _columns(rows, taking)
         known = backend().append_events(ctx.session, ctx.provider.id, columns, system_now())
-        taking.receipt.accepted = len(rows) - len(known)
         if known:
             again = [row for row, digest in zip(rows, columns.digests, strict=True) if digest in known]
             _sort_out(ctx, again, taking)
-    return taking.receipt
+    return taking
+
+
+def _receipts(requests: Sequence[Sent[SentEvent]], taking: _Taking) -> list[Receipt]:
+    """What became of each request's rows, which are counted through in `taking`."""
+    receipts = [Receipt(accepted=len(rows)) for rows in requests]
+    for place in taking.repeats:
+        receipt = receipts[place // ROWS_MAX]
+        receipt.accepted -= 1
+        receipt.duplicates += 1
+    for rejection in taking.rejected:
+        number, index = divmod(rejection.index, ROWS_MAX)
+        receipts[number].accepted -= 1
+        receipts[number].rejected.append(replace(rejection, index=index))
+    return receipts
 
 
 @dataclass(frozen=True)
 class _Taking:
-    """What one request's events are held against; `receipt` collects what becomes of them."""
+    """What events are held against, and what becomes of those that are not stored.
+
+    `repeats` are the indexes of those that were sent before.
+    """
 
     oldest: datetime
     newest: datetime
     subscriptions: Mapping[str, UUID]
     meters: Mapping[str, UUID]
-    receipt: Receipt
+    repeats: list[int] = field(default_factory=list)
+    rejected: list[Rejection] = field(default_factory=list)
 
     def sound(self, sent: Sent[SentEvent]) -> Sent[SentEvent]:
-        """The events that can be stored; the others stand in the receipt, each with what is wrong with it."""
+        """The events that can be stored; the others are rejected, each with what is wrong with it."""
         subscriptions, meters, oldest, newest = self.subscriptions, self.meters, self.oldest, self.newest
         good = [
             row
@@ -66,8 +93,32 @@ class _Taking:
         ]
         if len(good) < len(sent):
             wrongs = ((index, event.id, self._wrong(event)) for index, event in sent)
-            self.receipt.rejected += [Rejection(i, *wrong, event_id) for i, event_id, wrong in wrongs if wrong]
+            self.rejected.extend(Rejection(i, *wrong, event_id) for i, event_id, wrong in wrongs if wrong)
         return good
+
+    def distinct(self, rows: Sent[SentEvent]) -> Sent[SentEvent]:
+        """The first event of each identity: a repeat beside it is a duplicate, other content is refused."""
+        if len({(event.source, event.id) for _, event in rows}) == len(rows):
+            return rows
+        first: dict[tuple[str, str], SentEvent] = {}
+        kept = []
+        for index, event in rows:
+            known = first.setdefault((event.source, event.id), event)
+            if known is event:
+                kept.append((index, event))
+            elif self._content(known) == self._content(event):
+                self.repeats.append(index)
+            else:
+                self.rejected.append(Rejection(index, *REUSED, event.id))
+        return kept
+
+    def _content(self, event: SentEvent) -> tuple[object, ...]:
+        """What two deliveries of one event have in common, however they write it."""
+        said = event.properties or {}
+        # True is 1 to Python, and not to JSON.
+        properties = {name: (type(value) is bool, value) for name, value in said.items()}
+        subscription_id, meter_id = self.subscriptions[event.subscription], self.meters[event.meter]
+        return subscription_id, meter_id, event.at, Decimal(event.quantity), event.properties is None, properties
 
     def _wrong(self, event: SentEvent) -> Wrong | None:
         if event.subscription not in self.subscriptions:
@@ -91,28 +142,7 @@ def _begin(ctx: Context, sent: Sent[SentEvent]) -> _Taking:
         [e.at for _, e in sent if oldest <= e.at <= newest],
         ctx.scope,
     )
-    return _Taking(oldest, newest, subscriptions, meters, Receipt())
-
-
-def _distinct(rows: Sent[SentEvent], receipt: Receipt) -> Sent[SentEvent]:
-    """The first event of each identity: a repeat in the same request is a duplicate, other content is refused."""
-    if len({(event.source, event.id) for _, event in rows}) == len(rows):
-        return rows
-    first: dict[tuple[str, str], SentEvent] = {}
-    kept = []
-    for index, event in rows:
-        known = first.setdefault((event.source, event.id), event)
-        if known is event:
-            kept.append((index, event))
-        elif _content(known) == _content(event):
-            receipt.duplicates += 1
-        else:
-            receipt.rejected.append(Rejection(index, *REUSED, event.id))
-    return kept
-
-
-def _content(event: SentEvent) -> tuple[object, ...]:
-    return event.subscription, event.meter, event.at, Decimal(event.quantity), event.properties
+    return _Taking(oldest, newest, subscriptions, meters)
 
 
 def _columns(rows: Sent[SentEvent], taking: _Taking) -> EventColumns:
@@ -146,8 +176,9 @@ def wrong_quantity(text: str) -> Wrong | None:
 def _sort_out(ctx: Context, rows: Sent[SentEvent], taking: _Taking) -> None:
     """Events whose identity was taken: a repeat counts as a duplicate, other content is refused."""
     columns = _columns(rows, taking)
-    repeats = backend().same_events(ctx.session, ctx.provider.id, columns)
-    taking.receipt.duplicates += len(repeats)
+    stored = backend().same_events(ctx.session, ctx.provider.id, columns)
     for (index, event), digest in zip(rows, columns.digests, strict=True):
-        if digest not in repeats:
-            taking.receipt.rejected.append(Rejection(index, *REUSED, event.id))
+        if digest in stored:
+            taking.repeats.append(index)
+        else:
+            taking.rejected.append(Rejection(index, *REUSED, event.id))
