@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import struct
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import Any, ClassVar
@@ -47,16 +47,25 @@ def _kind(name: str, oid: int) -> type[Packed]:
     return type(name, (Packed,), {"oid": oid, "__slots__": ()})
 
 
-def _join(elements: Iterable[bytes]) -> bytes:
-    known = len(_LENGTHS)
-    return b"".join(
-        [x for e in elements for x in (_LENGTHS[len(e)] if len(e) < known else len(e).to_bytes(4, "big"), e)]
-    )
+def _join(elements: Sequence[bytes]) -> bytes:
+    pieces = [b""] * (2 * len(elements))
+    pieces[1::2] = elements
+    try:
+        pieces[::2] = [_LENGTHS[len(e)] for e in elements]
+    except IndexError:
+        pieces[::2] = [len(e).to_bytes(4, "big") for e in elements]
+    return b"".join(pieces)
 
 
 @cache
 def _structure(code: str, count: int) -> struct.Struct:
     return struct.Struct("!" + f"i{code}" * count)
+
+
+def _fixed(code: str, values: Sequence[int]) -> bytes:
+    pieces = [struct.calcsize("!" + code)] * (2 * len(values))
+    pieces[1::2] = values
+    return _structure(code, len(values)).pack(*pieces)
 
 
 def _uuids(values: Sequence[UUID]) -> bytes:
@@ -68,15 +77,15 @@ def _texts(values: Sequence[str]) -> bytes:
 
 
 def _integers(values: Sequence[int]) -> bytes:
-    return _structure("i", len(values)).pack(*[x for v in values for x in (4, v)])
+    return _fixed("i", values)
 
 
 def _long_integers(values: Sequence[int]) -> bytes:
-    return _structure("q", len(values)).pack(*[x for v in values for x in (8, v)])
+    return _fixed("q", values)
 
 
 def _instants(values: Sequence[datetime]) -> bytes:
-    return _structure("q", len(values)).pack(*[x for v in values for x in (8, (v - _EPOCH) // _MICROSECOND)])
+    return _fixed("q", [(v - _EPOCH) // _MICROSECOND for v in values])
 
 
 # type of the element -> (class of the array, oid of the element, how elements are packed)

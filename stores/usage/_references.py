@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Sequence
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
@@ -60,18 +61,26 @@ WHERE s.provider_id = %(provider)b
 
 def _sorted(kind: str, references: Collection[str]) -> tuple[dict[UUID, str], list[str]]:
     """References that are ids (by id), and the others."""
-    start = PREFIXES[kind] + "_"
     ids: dict[UUID, str] = {}
     names = []
     for reference in references:
-        if not reference.startswith(start):
+        found = _id(kind, reference)
+        if found is None:
             names.append(reference)
-            continue
-        try:
-            ids[decode(kind, reference)] = reference
-        except Invalid:
-            names.append(reference)
+        else:
+            ids[found] = reference
     return ids, names
+
+
+@lru_cache(maxsize=65_536)
+def _id(kind: str, reference: str) -> UUID | None:
+    """A reference as the id that it is, or None. The same things are referred to again and again."""
+    if not reference.startswith(PREFIXES[kind] + "_"):
+        return None
+    try:
+        return decode(kind, reference)
+    except Invalid:
+        return None
 
 
 def of_events(
