@@ -1,39 +1,37 @@
 """Events: identity, event and hour in one statement, so that a repeat changes none of them."""
 
+# ruff: noqa: S608 (statements are put together from constants; values are parameters)
+
 from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
+from typing import Any
 from uuid import UUID
 
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from stores.statements import run
 from stores.usage.port import EventColumns
 
+UNIQUE_VIOLATION = "23505"
 # A month of the bulk table, made by its owner's function when the first row of it comes.
 PARTITIONS = "SELECT busbar_partition(%(bulk)s, m) FROM unnest(%(months)b::date[]) m"
 
 # Identities are claimed in the order of digests and hours in the order of their keys, so that two batches that meet
 # wait for each other in one direction only.
-APPEND = """
-WITH claimed AS (
-  INSERT INTO usage_event_identity (provider_id, digest)
-  SELECT %(provider)b, digest FROM unnest(%(digests)b::bytea[]) AS digest ORDER BY digest
-  ON CONFLICT DO NOTHING RETURNING digest
-), fresh AS MATERIALIZED (
+_EVENTS = """
   SELECT (%(subscription_ids)b::uuid[])[e.s] AS subscription_id, (%(meter_ids)b::uuid[])[e.m] AS meter_id, e.at, digest,
          e.source, e.id, e.quantity::numeric(38, 12) AS quantity, e.properties::jsonb AS properties
   FROM unnest(%(digests)b::bytea[], %(subscriptions)b::int4[], %(meters)b::int4[], %(at)b::timestamptz[],
               %(sources)b::text[], %(ids)b::text[], %(quantities)b::text[], %(properties)b::text[])
     AS e (digest, s, m, at, source, id, quantity, properties)
-  JOIN claimed USING (digest)
-), stored AS (
-  INSERT INTO usage_event
-    (provider_id, subscription_id, meter_id, at, digest, source, event_id, quantity, properties, received_at)
-  SELECT %(provider)b, subscription_id, meter_id, at, digest, source, id, quantity, properties, %(received_at)b
-  FROM fresh
-), hours AS (
+"""
+# PostgreSQL carries out what is not read from in the reverse of this order: hours, which other batches may wait for,
+# are the last to be locked.
+_STORE = """
+hours AS (
   INSERT INTO event_hour AS h
     (provider_id, subscription_id, meter_id, hour, quantity, count, minimum, maximum, known_at)
   SELECT %(provider)b, subscription_id, meter_id, date_bin('1 hour', at, timestamptz '2000-01-01 00:00Z') AS hour,
@@ -43,9 +41,28 @@ WITH claimed AS (
   SET quantity = h.quantity + excluded.quantity, count = h.count + excluded.count,
       minimum = least(h.minimum, excluded.minimum), maximum = greatest(h.maximum, excluded.maximum),
       known_at = greatest(h.known_at, excluded.known_at)
+), stored AS (
+  INSERT INTO usage_event
+    (provider_id, subscription_id, meter_id, at, digest, source, event_id, quantity, properties, received_at)
+  SELECT %(provider)b, subscription_id, meter_id, at, digest, source, id, quantity, properties, %(received_at)b
+  FROM fresh
 )
+"""
+# For events that are all new: one look at the index of identities. One that was known fails the statement.
+APPEND_NEW = f"""
+WITH fresh AS MATERIALIZED ({_EVENTS}), {_STORE}
+INSERT INTO usage_event_identity (provider_id, digest) SELECT %(provider)b, digest FROM fresh ORDER BY digest
+"""
+# For any events: identities that are known are passed over, at the price of a second look.
+APPEND = f"""
+WITH claimed AS (
+  INSERT INTO usage_event_identity (provider_id, digest)
+  SELECT %(provider)b, digest FROM unnest(%(digests)b::bytea[]) AS digest ORDER BY digest
+  ON CONFLICT DO NOTHING RETURNING digest
+), fresh AS MATERIALIZED ({_EVENTS} JOIN claimed USING (digest)), {_STORE}
 SELECT array_agg(digest) FROM claimed HAVING count(*) < %(count)b
 """
+SET = 200  # from so many events on the second look costs more than the savepoint that replaces it
 
 # What is stored decides, not how it was written: "1.50" is "1.5", an external id is the id it stands for.
 SAME = """
@@ -82,8 +99,22 @@ def make_months(session: Session, bulk: str, instants: list[datetime]) -> None:
 def append(session: Session, provider_id: UUID, rows: EventColumns, received_at: datetime) -> set[bytes]:
     """Store what is new; the digests that were known already come back. Their months are there already."""
     parameters = {**vars(rows), "provider": provider_id, "received_at": received_at, "count": len(rows.digests)}
+    if len(rows.digests) >= SET and _all_new(session, parameters):
+        return set()
     some = run(session, APPEND, parameters).first()  # only if some were known: nobody needs a list of all
     return set() if some is None else set(rows.digests).difference(some[0] or ())
+
+
+def _all_new(session: Session, parameters: dict[str, Any]) -> bool:
+    """Store events on the supposition that none was known; False, and nothing stored, if one was."""
+    try:
+        with session.begin_nested():
+            run(session, APPEND_NEW, parameters)
+    except IntegrityError as error:
+        if getattr(error.orig, "sqlstate", None) == UNIQUE_VIOLATION:
+            return False
+        raise
+    return True
 
 
 def same(session: Session, provider_id: UUID, rows: EventColumns) -> set[bytes]:
