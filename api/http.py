@@ -14,7 +14,7 @@ from werkzeug.routing import BaseConverter, Map
 from api import cursors
 from api.guards import public, refuses, require, takes_bytes
 from api.parsing import Parser, raw_body
-from api.transaction import caller, context, context_for
+from api.transaction import caller, context, context_for, together
 from core import ids
 from core.errors import Invalid, NotFound
 from services.paging import Slice, Window
@@ -31,6 +31,7 @@ __all__ = [
     "refuses",
     "require",
     "takes_bytes",
+    "together",
 ]
 T = TypeVar("T")
 Anything = TypeVar("Anything")

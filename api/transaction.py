@@ -1,16 +1,25 @@
-"""One request, one transaction: opened when a view first asks for its context, ended by the app."""
+"""One request, one transaction: opened when a view first asks for its context, ended by the app.
+
+Small work of many requests may share one instead (`together`).
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
+from typing import TypeVar
 from uuid import UUID
 
 from flask import current_app, g
 
 from runtime.house import House
+from runtime.together import Together, Who
 from runtime.unit import unit
 from services.context import Context
 from services.credentials import Credential
+
+Piece = TypeVar("Piece")
+Outcome = TypeVar("Outcome")
 
 
 class _TakenBack(Exception):
@@ -52,6 +61,19 @@ def _open(provider_id: UUID, actor: str, scope: frozenset[UUID] | None) -> Conte
     made = stack.enter_context(unit(provider_id, actor=actor, scope=scope, request_id=g.request_id, within=home()))
     g.ctx, g.transaction = made, stack
     return made
+
+
+def together(work: Callable[[Context, Sequence[Piece]], Sequence[Outcome]], piece: Piece) -> Outcome:
+    """Do a small piece of work in a transaction that requests of the same caller share; it is committed on return.
+
+    A request that has a transaction already, for its idempotency key, does the work there.
+    """
+    if "ctx" in g:
+        return work(context(), [piece])[0]
+    who = caller()
+    kinds: dict[object, Together[Piece, Outcome]] = current_app.extensions.setdefault("busbar.together", {})
+    shared = kinds.get(work) or kinds.setdefault(work, Together(home(), work))
+    return shared.do(Who(who.provider_id, who.actor, who.scope), piece, request_id=g.request_id)
 
 
 def keep() -> None:

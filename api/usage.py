@@ -7,7 +7,7 @@ from typing import Any
 from flask import request
 from flask.views import MethodView
 
-from api.http import blueprint, caller, context, raw_body, refuses, require, takes_bytes
+from api.http import blueprint, caller, context, raw_body, refuses, require, takes_bytes, together
 from api.schemas.usage import (
     CLOUD_EXAMPLE,
     EVENT_EXAMPLE,
@@ -22,6 +22,7 @@ from services import agents_self, metering, usage
 from services.usage_sent import Receipt, Rejection
 
 blp = blueprint("usage", "Usage: events and readings, taken in bulk; each counts once however often it is sent.")
+FEW = 20  # so many events at most are taken together with those of other requests
 TOO_MANY = "More than 10,000 rows in one request."
 ROW_CODES = (
     "Rows that cannot be taken are refused by their index with a code of their own while the rest is taken:"
@@ -58,7 +59,9 @@ class UsageEvents(MethodView):
         if caller().agent_id is not None:
             raise Forbidden("readings_only", "An agent reports the registers of its site, and nothing else.")
         rows, unread = decode_events(raw_body(), request.mimetype)
-        return _joined(usage.take_events(context(), rows), unread)
+        few = len(rows) <= FEW
+        receipt = together(usage.take_events_together, rows) if few else usage.take_events(context(), rows)
+        return _joined(receipt, unread)
 
     post.__doc__ = f"""Take usage events.
 

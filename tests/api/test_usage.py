@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import msgspec
@@ -87,6 +88,18 @@ def test_events_are_taken_once(metered: Caller) -> None:
     receipt = metered.made("/v1/usage/events", {"events": [event("e2", quantity="3")]})
     assert receipt["rejected"][0]["id"] == "e2"
     assert codes(receipt) == [(0, "event_id_reused")]
+
+
+def test_each_of_many_requests_at_once_is_told_what_became_of_its_own_events(metered: Caller) -> None:
+    def send(number: int) -> Any:
+        own = event(f"own-{number}", subscription="nobody" if number % 4 == 0 else "sub-a")
+        return metered.made("/v1/usage/events", {"events": [event("shared"), own]})
+
+    with ThreadPoolExecutor(12) as pool:
+        receipts = list(pool.map(send, range(12)))
+    assert [codes(r) for r in receipts] == [[(1, "subscription_unknown")] if n % 4 == 0 else [] for n in range(12)]
+    assert sum(r["accepted"] for r in receipts) == 1 + 9
+    assert sum(r["duplicates"] for r in receipts) == 11
 
 
 def test_a_bad_event_is_refused_by_its_index_and_the_rest_is_taken(metered: Caller) -> None:

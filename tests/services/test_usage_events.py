@@ -11,6 +11,7 @@ from sqlalchemy import update
 from billing.metering.slots import Part, SlotRequest, Usage
 from core.ids import encode
 from models import providers
+from services import usage
 from services.context import Context
 from services.usage_sent import SentEvent
 from stores.usage import slots_many
@@ -99,6 +100,39 @@ def test_within_a_batch_a_repeat_is_a_duplicate_and_a_reuse_is_refused(ctx: Cont
     receipt = send(ctx, [an_event(metered, "e1", DAY, q) for q in ("2", "2", "3")])
     assert (receipt.accepted, receipt.duplicates) == (1, 1)
     assert [(r.index, r.code) for r in receipt.rejected] == [(2, "event_id_reused")]
+
+
+def test_a_repeat_in_a_large_batch_counts_once_and_the_rest_is_taken(ctx: Context) -> None:
+    metered = a_metered_point(ctx)
+    many = [an_event(metered, f"e{i}", DAY + timedelta(minutes=i), "2") for i in range(400)]
+    assert send(ctx, many[:250]).accepted == 250
+    changed = an_event(metered, "e7", DAY, "3")
+    receipt = send(ctx, [*many[8:], changed])
+    assert (receipt.accepted, receipt.duplicates) == (150, 242)
+    assert [(r.index, r.id, r.code) for r in receipt.rejected] == [(392, "e7", "event_id_reused")]
+    assert usage_of(ctx, metered).slots[0].sum == 800
+
+
+def test_events_of_several_requests_are_answered_as_if_they_had_come_one_by_one(ctx: Context) -> None:
+    metered = a_metered_point(ctx)
+    send(ctx, [an_event(metered, "old", DAY, "1")])
+    name = encode("subscription", metered.subscription.id)
+    requests = [
+        [an_event(metered, "e1", DAY, "2", properties={"dry": True}), an_event(metered, "e2", DAY, "1e3")],
+        [an_event(metered, "e1", DAY.astimezone(), "2.0", properties={"dry": True})],
+        [an_event(metered, "e3", DAY, "4"), an_event(metered, "e1", DAY, "2", properties={"dry": 1})],
+        [an_event(metered, "old", DAY, "1"), an_event(metered, "old", DAY, "1")],
+        [SentEvent("e4", name, "nothing", DAY, "1"), an_event(metered, "e2", DAY, "5")],
+    ]
+    receipts = usage.take_events_together(ctx, [list(enumerate(events)) for events in requests])
+    assert [(r.accepted, r.duplicates, [(x.index, x.id, x.code) for x in r.rejected]) for r in receipts] == [
+        (1, 0, [(1, "e2", "decimal_malformed")]),
+        (0, 1, []),
+        (1, 0, [(1, "e1", "event_id_reused")]),
+        (0, 2, []),
+        (1, 0, [(0, "e4", "meter_unknown")]),
+    ]
+    assert usage_of(ctx, metered).slots[0].sum == 1 + 2 + 4 + 5
 
 
 def test_what_cannot_be_taken_is_refused_by_its_index_and_the_rest_counts(ctx: Context) -> None:
