@@ -1,4 +1,4 @@
-"""The web server: gunicorn with threads, several processes, on a socket that is already bound."""
+"""The web server: gunicorn with threads (`cli.web_worker`), several processes, on a socket that is already bound."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from gunicorn.app.base import BaseApplication
 from gunicorn.glogging import Logger
 from prometheus_client import multiprocess
 
+from cli import web_worker
+from cli.web_worker import Worker
 from runtime import garbage
 from runtime import house as houses
 
@@ -32,7 +34,7 @@ class Web(BaseApplication):
         self._options = {
             "bind": [f"fd://{descriptor}"],
             "workers": workers,
-            "worker_class": "gthread",
+            "worker_class": Worker,
             "threads": THREADS,
             "preload_app": True,
             "timeout": REQUEST_SECONDS_MAX,
@@ -71,4 +73,5 @@ def _after_fork(_: Any, __: Any) -> None:
 
 
 def _child_gone(_: Any, worker: Any) -> None:
+    web_worker.forget(worker)
     multiprocess.mark_process_dead(worker.pid)  # type: ignore[no-untyped-call]

@@ -194,3 +194,22 @@ def test_a_worker_apart_does_the_work_of_a_server_without_one(site: Site) -> Non
             for worker in workers:
                 worker.terminate()
             assert [worker.wait(40) for worker in workers] == [0, 0]
+
+
+def test_connections_are_shared_out_between_the_web_processes(site: Site) -> None:
+    site.serve("--workers", "2", "--no-worker")
+    clients = [httpx.Client(base_url=site.url) for _ in range(8)]
+    try:
+        for client in clients:
+            assert client.get("/healthz").status_code == 200
+        port = int(site.url.rpartition(":")[2])
+        held = [
+            sum(c.status == psutil.CONN_ESTABLISHED and c.laddr.port == port for c in process.net_connections("tcp"))
+            for process in site.children()
+        ]
+        assert sorted(held)[-2:] == [4, 4]
+        # And each goes on to be answered where it is.
+        assert all(client.get("/healthz").status_code == 200 for client in clients for _ in range(3))
+    finally:
+        for client in clients:
+            client.close()
