@@ -68,9 +68,8 @@ def measure(directory: Path, size: Size) -> None:
     url = postgres.ensure(directory)
     begun = time.perf_counter()
     contracts.fill(url, provider_id, size)
-    print(
-        f"{size.payers:,} payers, {size.subscriptions:,} subscriptions: filled in {time.perf_counter() - begun:.0f} s"
-    )
+    took = time.perf_counter() - begun
+    print(f"{size.payers:,} payers, {size.subscriptions:,} subscriptions: filled in {took:.0f} s", flush=True)
     postmaster = int((directory / "postgres" / "postmaster.pid").read_text().split()[0])
     bill(url, postmaster, provider_id, contracts.FIRST_BILL)
     figures = bill(url, postmaster, provider_id, contracts.SECOND_BILL)
@@ -86,8 +85,8 @@ def show(size: Size, figures: Figures, copied: Floor) -> None:
     """What it came to."""
     invoices, lines = size.payers, size.subscriptions * len(contracts.PRICES)
     print(
-        f"{figures.seconds:8.1f} s   {invoices / figures.seconds:,.0f} invoices/s, {lines / figures.seconds:,.0f} lines/s"
-        f" by {WORKERS} workers\n"
+        f"{figures.seconds:8.1f} s   {invoices / figures.seconds:,.0f} invoices/s and"
+        f" {lines / figures.seconds:,.0f} lines/s by {WORKERS} workers\n"
         f"{copied.seconds:8.1f} s   COPY of the same {copied.rows:,} rows by one connection; the run takes"
         f" {figures.seconds / copied.seconds:.1f} times that\n"
         f"{1000 * figures.statements / invoices:8.0f}     queries per 1,000 invoices\n"

@@ -168,7 +168,7 @@ def _subscriptions(connection: psycopg.Connection, provider: UUID, size: Size) -
 
 
 def _points(connection: psycopg.Connection, provider: UUID, size: Size) -> None:
-    """A point per subscription with its register, and the readings at both ends of the month: none else is asked for."""
+    """A point per subscription with its register, and readings at both ends of the month: none else is asked for."""
     values = {"provider": provider, "count": size.subscriptions, "zone": ZONE, "start": MONTH[0], "end": MONTH[1]}
     values["energy"] = [code for code, *_ in PRICES].index("energy")
     every = " FROM generate_series(0, %(count)s - 1) s"
@@ -217,8 +217,8 @@ def _hours(connection: psycopg.Connection, provider: UUID, size: Size) -> None:
         connection.execute(
             "INSERT INTO register_hour (provider_id, register_id, hour, measured, interpolated, estimated, substituted,"
             " invalid, intervals, known_at)"
-            f" SELECT %(provider)s, pg_temp.bench_id(21, s), hour, {ENERGY_WH}, 0, 0, 0, 0, 12, hour + interval '1 hour'"
-            f"{every_hour}",
+            f" SELECT %(provider)s, pg_temp.bench_id(21, s), hour, {ENERGY_WH}, 0, 0, 0, 0, 12,"
+            f" hour + interval '1 hour' {every_hour}",
             values,
         )
     with _key_made_at_the_end(connection, "event_hour", "provider_id, subscription_id, meter_id, hour"):
@@ -247,10 +247,12 @@ WITH wanted AS (
 )
 SELECT count(*) FROM wanted w
 WHERE round(w.energy * {ENERGY_PRICE} * 100) IS DISTINCT FROM
-  (SELECT sum(amount) FROM charge c WHERE c.provider_id = %(provider)s AND c.subscription_id = w.id AND c.charge_code = 'energy')
+  (SELECT sum(amount) FROM charge c
+   WHERE c.provider_id = %(provider)s AND c.subscription_id = w.id AND c.charge_code = 'energy')
 OR round((least(w.traffic, {TRAFFIC_FIRST}) * {TRAFFIC_PRICES[0]}
           + greatest(w.traffic - {TRAFFIC_FIRST}, 0) * {TRAFFIC_PRICES[1]}) * 100) IS DISTINCT FROM
-  (SELECT sum(amount) FROM charge c WHERE c.provider_id = %(provider)s AND c.subscription_id = w.id AND c.charge_code = 'traffic')
+  (SELECT sum(amount) FROM charge c
+   WHERE c.provider_id = %(provider)s AND c.subscription_id = w.id AND c.charge_code = 'traffic')
 """
 # Of each payer of the last run: one open document, five charges a subscription, a net amount of all of them.
 DOCUMENTS = """
