@@ -14,15 +14,36 @@ from decimal import Decimal
 
 from billing import rating
 from billing.index_spans import index_of
-from billing.items import USAGE, AgreedTerm, Item, PriceTerms
+from billing.items import USAGE, ZERO, AgreedTerm, Item, PriceTerms
 from billing.metered import Index
 from billing.metering.slots import SlotRequest, Usage
 from billing.rating import NO_INDEXES, Rated
 from billing.walk import Bill, steps
 from core.errors import Refused
+from core.money import Money
 from core.period import Period
 
 _TICK = timedelta(microseconds=1)
+
+
+@dataclass(frozen=True)
+class SoFar:
+    """What a stretch comes to. `amount` is net, and None where there is none (yet).
+
+    `quantity` is in the unit of the price's aggregation; usage counts up to and including `until`.
+    """
+
+    item: Item
+    price: PriceTerms
+    span: Period
+    until: datetime
+    quantity: Decimal
+    amount: Money | None
+
+    @property
+    def full(self) -> Period:
+        """The whole billing span that the stretch is in."""
+        return self.item.cadence(self.price).span_at(self.span.start)
 
 
 @dataclass(frozen=True)
@@ -31,7 +52,7 @@ class Running:
 
     Args:
         span: as it will be billed.
-        until: usage counts up to here: now, or the end of the span.
+        until: usage counts up to here: now, that included, or the end of the span.
     """
 
     item: Item
@@ -43,7 +64,7 @@ class Running:
     @property
     def known(self) -> Period:
         """The part of the span that lies in the past."""
-        return Period(self.span.start, self.until)
+        return Period(self.span.start, min(self.span.end, self.until + _TICK))
 
     @property
     def index(self) -> str | None:
@@ -53,21 +74,32 @@ class Running:
     def request(self, indexes: Mapping[str, Index] = NO_INDEXES) -> SlotRequest | None:
         """What asks for its usage; None where the price cannot be applied now (its index is gone)."""
         try:
-            return rating.slot_request(self.item, self.price, self.span, indexes, until=self.until)
+            return rating.slot_request(self.item, self.price, self.span, indexes, until=self.known.end)
         except Refused:
             return None
 
-    def rated(self, used: Usage, indexes: Mapping[str, Index] = NO_INDEXES) -> Rated | None:
-        """What it comes to; None where the price has no amount for what was used."""
+    def so_far(self, used: Usage | None, indexes: Mapping[str, Index] = NO_INDEXES) -> SoFar:
+        """What it comes to.
+
+        Args:
+            used: the answer to its request; None where it has none.
+        """
+        found = self._rated(used, indexes) if used is not None else None
+        if found is not None:
+            return SoFar(self.item, self.price, self.span, self.until, found.quantity, found.amount)
+        quantity = used.quality.total if used is not None else ZERO
+        return SoFar(self.item, self.price, self.span, self.until, quantity, None)
+
+    def _rated(self, used: Usage, indexes: Mapping[str, Index]) -> Rated | None:
         try:
             return rating.rate_usage(self.item, self.price, self.span, used, self.discount, indexes)
         except Refused:
-            return None
+            return None  # the price has no amount for what was used
 
 
 def running(item: Item, asked: Period, now: datetime) -> Iterator[Running]:
     """The stretches of a metered item that overlap a period and have begun, whether they are billed already or not."""
-    last = min(asked.end, now)
+    last = min(asked.end, now + _TICK)
     terms = tuple(_from(item, term, asked.start) for term in item.terms if _overlaps(term, asked.start, last))
     if not terms:
         return

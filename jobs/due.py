@@ -22,6 +22,7 @@ from services import (
     invoicing,
     provisioning,
     runs,
+    spending,
     subscription_steps,
     trials,
 )
@@ -88,6 +89,14 @@ BUSINESS = (
         billing.work_runs,
         business=True,
         slots=2,
+    ),
+    Kind(
+        "spending",
+        "billing",
+        "SELECT provider_id, id, look_at AS due_at FROM spending_news",
+        whole("spending", spending.look),
+        business=True,
+        batch=500,
     ),
     Kind(
         "overdue",

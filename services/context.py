@@ -17,12 +17,16 @@ from services.cipher import Cipher
 
 @dataclass(frozen=True)
 class ProviderSettings:
-    """What a provider may set for itself; stored as JSON, missing members take these defaults."""
+    """What a provider may set for itself; stored as JSON, missing members take these defaults.
+
+    `spending_limits` is set with the first limit: usage is noted for those who have any, and costs nothing else.
+    """
 
     close_after_minutes: int = 30
     usage_cutoff_days: int = 400
     draft_review: bool = False
     dunning_policy: Mapping[str, Any] | None = None
+    spending_limits: bool = False
 
     @classmethod
     def read(cls, stored: Mapping[str, Any]) -> ProviderSettings:

@@ -17,6 +17,7 @@ from billing.counting import Stretch
 from billing.items import USAGE, Item, PriceTerms
 from billing.metering.aggregations.protocol import Aggregation
 from billing.metering.quality import Shares
+from billing.so_far import SoFar
 from core.decimals import EXACT
 from core.money import Money
 from core.period import Period
@@ -25,7 +26,7 @@ from models.catalog import Plan, PlanVersion, Price
 from models.subscriptions import Subscription, SubscriptionItem, SubscriptionItemTerm
 from services import contract_items
 from services.context import Context, visible
-from services.so_far import SoFar, so_far
+from services.so_far import so_far
 from stores.usage import slots_many
 
 # A page shows so many metered charges, those of the newest subscriptions; a master account may have thousands.

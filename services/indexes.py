@@ -19,7 +19,7 @@ from billing.periods import add_months
 from core.errors import FieldError, Invalid
 from core.period import Period, rfc3339, utc
 from models.indexes import IndexValue, PriceIndex
-from services import audit, catalog
+from services import audit, catalog, spending_news
 from services.clock import system_now
 from services.context import Context
 from services.lookups import by_id
@@ -102,6 +102,7 @@ def add_values(ctx: Context, index_id: UUID, upload: Upload) -> Stored:
     first, last = min(v.start for v in values), max(v.start for v in values)
     told = {"added": stored.added, "replaced": stored.replaced, "first": rfc3339(first), "last": rfc3339(last)}
     audit.record(ctx, "price_index", index_id, "values_taken", None, told)
+    spending_news.note_all(ctx, first)
     return stored
 
 

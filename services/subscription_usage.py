@@ -13,12 +13,13 @@ from billing.items import USAGE, Item, PriceTerms
 from billing.metering.quality import Shares
 from billing.metering.slots import SlotRequest, Usage
 from billing.periods import add_months, day_start, local_date
+from billing.so_far import SoFar
 from core.errors import Invalid
 from core.period import Period
 from models.subscriptions import Subscription
 from services import contract_items, lookups
 from services.context import Context
-from services.so_far import SoFar, so_far
+from services.so_far import so_far
 from stores.usage import slots_many
 
 HOUR = timedelta(hours=1)

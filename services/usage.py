@@ -13,6 +13,7 @@ from uuid import UUID
 import msgspec
 
 from billing.metering.readings import QUANTITY_MAX
+from services import spending_news
 from services.clock import system_now
 from services.context import Context
 from services.usage_sent import ROWS_MAX, Receipt, Rejection, Sent, SentEvent, wrong_decimal
@@ -46,6 +47,7 @@ def _taken(ctx: Context, sent: Sent[SentEvent]) -> _Taking:
     if rows:
         columns = _columns(rows, taking)
         known = backend().append_events(ctx.session, ctx.provider.id, columns, system_now())
+        spending_news.note_events(ctx, ((taking.subscriptions[e.subscription], e.at) for _, e in rows))
         if known:
             again = [row for row, digest in zip(rows, columns.digests, strict=True) if digest in known]
             _sort_out(ctx, again, taking)
