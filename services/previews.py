@@ -12,9 +12,10 @@ from billing.beginnings import Beginning, begin
 from billing.changes import Contract
 from billing.drawdown import drawn
 from billing.items import AgreedTerm, Item
+from billing.metering.aggregations.protocol import NO_SAMPLES
 from billing.metering.evidence import Evidence
 from billing.metering.slots import Slot, SlotRequest, Usage
-from billing.proposal import Proposal, due_spans, propose
+from billing.proposal import Parked, Proposal, due_spans, propose
 from billing.rating import shown
 from billing.states.subscription import PENDING
 from core.errors import Conflict, Invalid
@@ -47,12 +48,13 @@ class PreviewLine:
 
 @dataclass(frozen=True)
 class Preview:
-    """Every line up to `as_of`, in the order in which they fall due; net amounts."""
+    """Every line up to `as_of`, in the order in which they fall due; net amounts. `waiting` could not be rated."""
 
     currency: str
     as_of: datetime
     subtotal_amount: int
     lines: Sequence[PreviewLine]
+    waiting: Sequence[Parked]
 
 
 def of_order(ctx: Context, order: Order, as_of: datetime | None) -> Preview:
@@ -164,17 +166,10 @@ def _nothing(request: SlotRequest) -> Usage:
 
 
 def _preview(items: Sequence[Item], proposal: Proposal, currency: str, as_of: datetime) -> Preview:
-    """Lines in the order of their dates; what cannot be rated refuses the preview, since it would be parked.
-
-    Raises:
-        Invalid: the code of the first span that cannot be rated.
-    """
-    if proposal.parked:
-        raise Invalid(proposal.parked[0].code, proposal.parked[0].detail)
+    """Lines in the order of their dates, and beside them the spans that billing would park."""
     lines = [
         PreviewLine(c.charge_code, c.kind, c.span, c.quantity, c.unit, Decimal(shown(c.exact)), c.amount, c.due_at)
         for c in (*proposal.charges, *drawn(items, proposal.charges, as_of))
     ]
-    return Preview(
-        currency, as_of, sum(line.amount for line in lines), sorted(lines, key=lambda x: (x.due_at, x.charge_code))
-    )
+    ordered = sorted(lines, key=lambda x: (x.due_at, x.charge_code))
+    return Preview(currency, as_of, sum(line.amount for line in lines), ordered, proposal.parked)

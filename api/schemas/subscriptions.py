@@ -282,6 +282,15 @@ class PreviewLine(Schema):
     due_at = fields.Instant(required=True)
 
 
+class PreviewWaiting(Schema):
+    """A span that cannot be rated now, and why."""
+
+    charge_code = fields.String(required=True)
+    span = fields.Span(required=True)
+    code = fields.String(required=True, example="no_samples")
+    detail = fields.String(required=True)
+
+
 class Preview(Schema):
     """Every line up to `as_of`, net, in the order of their dates."""
 
@@ -289,6 +298,11 @@ class Preview(Schema):
     as_of = fields.Instant(required=True)
     subtotal_amount = fields.MinorAmount(required=True)
     lines = fields.List(fields.Nested(PreviewLine), required=True)
+    waiting = fields.List(
+        fields.Nested(PreviewWaiting),
+        required=True,
+        description="What could not be rated, such as a percentile without a sample: billing would wait with it.",
+    )
 
 
 class ProvisioningAnswer(Schema):

@@ -338,3 +338,13 @@ def test_a_plan_s_new_version_leaves_running_subscriptions_alone(shop: Caller) -
     assert shop.get(f"/v1/subscriptions/{made['id']}").json == made
     newer = shop.made("/v1/subscriptions", order())
     assert (made["version"], newer["version"], [i["charge_code"] for i in newer["items"]]) == (1, 2, ["rack"])
+
+
+def test_a_preview_shows_what_could_not_be_rated_beside_what_could(shop: Caller) -> None:
+    meter = {"code": "ports", "name": "Ports", "unit": "octets", "aggregation": "percentile", "percentile": "95"}
+    shop.made("/v1/meters", {**meter, "sample_minutes": 5, "direction": "in"})
+    traffic = plan_price("traffic", kind="usage", meter="ports", timing="arrears")
+    make_plan(shop, plan_price("rack"), traffic, code="port")
+    preview = shop.made("/v1/subscriptions/preview", order(plan="port", as_of="2026-02-01T00:00:00Z"))
+    assert {line["charge_code"] for line in preview["lines"]} == {"rack"}
+    assert [(w["charge_code"], w["code"]) for w in preview["waiting"]] == [("traffic", "no_samples")]
