@@ -12,8 +12,8 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 
 from billing.metering.quality import ZERO, Quality
-from billing.metering.readings import NO_LIMITS, QUANTITY_MAX, Head, Limits, Rate, Reading, seconds
-from billing.metering.steps import Step, decide
+from billing.metering.readings import NO_LIMITS, QUANTITY_MAX, Entered, Head, Limits, Rate, Reading, seconds
+from billing.metering.steps import Step, decide, unwrapped
 from core.decimals import EXACT
 
 FIRST = "first"
@@ -109,7 +109,7 @@ def replay(
             continue
         step = decide(out.head, reading, limits)
         made, begun = _MEANING[step](out.head, reading)
-        if step is not Step.NORMAL:
+        if step not in (Step.NORMAL, Step.ROLLOVER):
             out.breaks.append(_break(step, out.head, reading, made, begun))
         out.intervals += made
         after = out.head.swapped if step is Step.SWAP else out.head.then
@@ -166,13 +166,28 @@ Made = tuple[list[Interval], Epoch | None]
 
 
 def _normal(head: Head, reading: Reading) -> Made:
+    return [_counted(Step.NORMAL, head, reading, EXACT.subtract(reading.value, head.reading.value))], None
+
+
+def _rollover(head: Head, reading: Reading) -> Made:
+    return [_counted(Step.ROLLOVER, head, reading, unwrapped(head, reading))], None
+
+
+def _counted(step: Step, head: Head, reading: Reading, quantity: Decimal) -> Interval:
+    """The register counted this; where a person entered one of its ends, it is as good as what was written down."""
     before = head.reading
-    quantity = EXACT.subtract(reading.value, before.value)
-    return [Interval(before.at, reading.at, before.value, quantity, Quality.MEASURED, Step.NORMAL)], None
+    quality = Quality.SUBSTITUTED if before.entered or reading.entered else Quality.MEASURED
+    return Interval(before.at, reading.at, before.value, quantity, quality, step)
 
 
 def _swap(head: Head, reading: Reading) -> Made:
-    """The new device's register says nothing about the time before it was read: all of it is estimated."""
+    """The new device's register says nothing about the time before it was read: all of it is estimated, unless
+    a person wrote down where the one ended and the other began: then nothing flowed between.
+    """
+    before = head.reading
+    if before.entered is Entered.CLOSING and reading.entered is Entered.OPENING:
+        gap = Interval(before.at, reading.at, before.value, ZERO, Quality.SUBSTITUTED, Step.SWAP)
+        return [gap], Epoch(reading.at, reading.value, Step.SWAP)
     return _unknown_start(Step.SWAP, head, reading)
 
 
@@ -194,6 +209,12 @@ def _negative(head: Head, reading: Reading) -> Made:
 
 def _spike(head: Head, reading: Reading) -> Made:
     return _invalid(Step.SPIKE, head, reading), None
+
+
+def _ambiguous(head: Head, reading: Reading) -> Made:
+    """Refused; a register that fell begins a provisional epoch, as after any fall."""
+    fell = reading.value < head.reading.value
+    return _invalid(Step.AMBIGUOUS, head, reading), Epoch(reading.at, reading.value, Step.AMBIGUOUS) if fell else None
 
 
 def _invalid(step: Step, head: Head, reading: Reading) -> list[Interval]:
@@ -240,6 +261,8 @@ _MEANING: dict[Step, Callable[[Head, Reading], Made]] = {
     Step.NORMAL: _normal,
     Step.SWAP: _swap,
     Step.RESET: _reset,
+    Step.AMBIGUOUS: _ambiguous,
+    Step.ROLLOVER: _rollover,
     Step.REBOOT: _reboot,
     Step.NEGATIVE: _negative,
     Step.SPIKE: _spike,

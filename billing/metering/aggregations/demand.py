@@ -17,6 +17,7 @@ from billing.members import Members
 from billing.metering.aggregations.protocol import (
     ESTIMATED_EXCLUDED,
     MISSING_EXCLUDED,
+    NO_SAMPLES,
     Aggregation,
     AggregationKind,
     BadExample,
@@ -69,7 +70,7 @@ def _reduce(asked: Demand, slots: Sequence[Slot]) -> Reduced:
     windows = list(_windows(asked, slots))
     known = [window for window in windows if not any(slot.unknown for slot in window)]
     if not known or not any(slot.registers or slot.count for slot in slots):
-        raise Refused("no_samples", "There is no window in this span whose energy is known.")
+        raise Refused(NO_SAMPLES, "There is no window in this span whose energy is known.")
     peak, at = max(((_energy(window), window[0].period.start) for window in known), key=_by_energy)
     doubtful = [slot for window in windows for slot in window if slot.unknown]
     estimated = any(slot.quality.estimated for slot in doubtful)
@@ -139,8 +140,8 @@ PLUGIN = AggregationKind(
         Example("a spike is what it used", [(5, "0.1")], "1.2", {"window_minutes": 5}, minutes=60),
         Example("a quarter without events used nothing", [(0, "1")], "4", {}, minutes=60),
         Example("a window that is cut short is none", [(0, "1"), (15, "9")], "4", {}, minutes=25),
-        Example("nothing is known", [], members={}, refused="no_samples"),
-        Example("a span shorter than a window", [(0, "1")], members={}, minutes=10, refused="no_samples"),
+        Example("nothing is known", [], members={}, refused=NO_SAMPLES),
+        Example("a span shorter than a window", [(0, "1")], members={}, minutes=10, refused=NO_SAMPLES),
     ],
     refusals=[
         BadExample("a window that does not fill an hour", {"window_minutes": 25}, "not_one_of", "/window_minutes"),

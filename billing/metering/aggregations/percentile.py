@@ -20,6 +20,7 @@ from typing import Any
 from billing.members import Members
 from billing.metering.aggregations.protocol import (
     LOW_COVERAGE,
+    NO_SAMPLES,
     Aggregation,
     AggregationKind,
     BadExample,
@@ -95,7 +96,7 @@ def _reduce(asked: Percentile, slots: Sequence[Slot]) -> Reduced:
         series = {asked.direction: _samples(whole, _reading(asked.direction, _seen(whole)))}
     found = {name: _ranked(asked, samples) for name, samples in series.items() if samples}
     if not found:
-        raise Refused("no_samples", "There is no sample of octets in this span that a percentile could be taken of.")
+        raise Refused(NO_SAMPLES, "There is no sample of octets in this span that a percentile could be taken of.")
     count = min(len(series[name]) for name in found)
     low = count * 100 < COVERAGE_LEAST * len(whole)
     quantity, at = max(found.values(), key=lambda each: each[0])
@@ -223,8 +224,8 @@ PLUGIN = AggregationKind(
         Example("ports are added per slot first", _traffic("in", 10) * 3, "30", _in(), minutes=5),
         Example("what does not come out even", [(0, "100")], "0.000002666667", {}, minutes=5),
         Example("a slot that is cut short is no sample", _traffic("in", 1, 2, 99), "2", _in(), minutes=12),
-        Example("no samples", [], members=_in(), refused="no_samples"),
-        Example("none of this direction", _traffic("out", 1), members=_in(), refused="no_samples"),
+        Example("no samples", [], members=_in(), refused=NO_SAMPLES),
+        Example("none of this direction", _traffic("out", 1), members=_in(), refused=NO_SAMPLES),
     ],
     refusals=[
         BadExample("a number", {"percentile": 95}, "decimal_string_expected", "/percentile"),

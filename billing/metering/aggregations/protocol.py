@@ -37,6 +37,8 @@ from core.quantity import units_of
 LOW_COVERAGE = "low_coverage"
 ESTIMATED_EXCLUDED = "estimated_excluded"
 MISSING_EXCLUDED = "missing_excluded"
+# The refusal of what cannot be told without samples.
+NO_SAMPLES = "no_samples"
 
 
 @dataclass(frozen=True)
