@@ -12,7 +12,6 @@ from billing.beginnings import Beginning, begin
 from billing.changes import Contract
 from billing.drawdown import drawn
 from billing.items import AgreedTerm, Item
-from billing.metering.aggregations.protocol import NO_SAMPLES
 from billing.metering.evidence import Evidence
 from billing.metering.slots import Slot, SlotRequest, Usage
 from billing.proposal import Parked, Proposal, due_spans, propose
