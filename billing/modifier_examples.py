@@ -184,7 +184,7 @@ EXAMPLES = [
 ]
 
 REFUSALS = [
-    BadExample("a number", _priced(multiplier=1.4), "decimal_string_expected", "/multiplier"),
+    BadExample("a number", _priced(multiplier=2), "decimal_string_expected", "/multiplier"),
     BadExample("a negative quantity", _priced(included="-1"), "decimal_negative", "/included"),
     BadExample(
         "no such mode", _priced(round_quantity={"mode": "sideways", "to": "1"}), "not_one_of", "/round_quantity/mode"

@@ -313,7 +313,7 @@ PLUGIN = PricingModel(
     refusals=[
         BadExample("no index", {"model": "indexed"}, "member_required", "/index"),
         BadExample("no word", {"model": "indexed", "index": 3}, "string_expected", "/index"),
-        BadExample("a number", {**_PLAIN, "markup_price": 0.012}, "decimal_string_expected", "/markup_price"),
+        BadExample("a number", {**_PLAIN, "markup_price": 1}, "decimal_string_expected", "/markup_price"),
         BadExample("a negative factor", {**_PLAIN, "index_factor": "-1"}, "decimal_negative", "/index_factor"),
         BadExample(
             "two indexes in one price",

@@ -359,7 +359,7 @@ PLUGIN = PricingModel(
     ],
     refusals=[
         BadExample("no rate", {"model": "percentage", "fixed_price": "1"}, "member_required", "/rate"),
-        BadExample("a number", {"model": "percentage", "rate": 2.5}, "decimal_string_expected", "/rate"),
+        BadExample("a number", {"model": "percentage", "rate": 2}, "decimal_string_expected", "/rate"),
         BadExample("a negative rate", {"model": "percentage", "rate": "-1"}, "decimal_negative", "/rate"),
         BadExample("half an event", {**_RATE, "free_events": "1.5"}, "integer_expected", "/free_events"),
         BadExample("fewer events than none", {**_RATE, "free_events": -1}, "integer_expected", "/free_events"),
