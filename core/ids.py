@@ -34,6 +34,7 @@ PREFIXES = {
     "plan_version": "pver",
     "price": "price",
     "price_index": "idx",
+    "price_correction": "pcor",
     "subscription": "sub",
     "subscription_item": "item",
     "change": "chg",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, ClassVar
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, text
+from sqlalchemy import CheckConstraint, Index, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from models.base import Base, Instant, Quantity, Recorded, Resource, Tenant, external, of_provider, ref, unique
@@ -113,3 +113,19 @@ class Price(Base, Tenant, Recorded):
     meter_id: Mapped[UUID | None]
     currencies: Mapped[dict[str, Any]]
     origin: Mapped[dict[str, Any] | None]
+
+
+class PriceCorrection(Base, Tenant, Recorded):
+    """A price that was wrong from the start, as it should have been: `currencies` takes the place of the price's own.
+
+    The latest one holds. What was billed before is adjusted, and keeps the price that it was billed on.
+    """
+
+    __tablename__ = "price_correction"
+    __table_args__ = (ref("price_id", "price"), Index("ix_price_correction_price", "provider_id", "price_id", "id"))
+    grants: ClassVar[str] = "select, insert"
+
+    price_id: Mapped[UUID]
+    currencies: Mapped[dict[str, Any]]
+    reason: Mapped[str]
+    created_at: Mapped[Instant]
