@@ -6,7 +6,7 @@ Billing again adds nothing: what is stored holds its claim, and the engine propo
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -30,8 +30,11 @@ from services.context import Context
 from services.contract_items import Contracts
 from services.indexes import load as load_indexes
 from services.sets import add_rows, change_rows
+from stores.statements import weighed
 from stores.usage import slots_many
 
+# So many slots of billed spans are looked at together.
+SLOTS_MOST = 200_000
 PREFIXES = {CREDIT: "Credit: ", ADJUSTMENT: "Adjustment: ", DRAWDOWN: "Drawn from what is committed: "}
 
 
@@ -79,9 +82,15 @@ def _waits(charge: ProposedCharge) -> bool:
 def _adjustments(
     ctx: Context, billed: Collection[Closed], as_of: datetime, indexes: Mapping[str, Index]
 ) -> tuple[ProposedCharge, ...]:
-    """What changed in spans that are billed. The evidence is gathered only for those that changed."""
-    if not billed:
-        return ()
+    """What changed in spans that are billed; a portion at a time, since a month may be thousands of samples."""
+    portions = weighed(billed, lambda span: len(span.request.edges), SLOTS_MOST)
+    return tuple(charge for some in portions for charge in _adjusted(ctx, some, as_of, indexes))
+
+
+def _adjusted(
+    ctx: Context, billed: Sequence[Closed], as_of: datetime, indexes: Mapping[str, Index]
+) -> tuple[ProposedCharge, ...]:
+    """The evidence is gathered only for spans that changed."""
     requests = [span.request for span in billed]
     quick = slots_many(ctx.session, ctx.provider.id, requests, now=ctx.now, evidence=False)
     changed = {charge.claim_id for charge in adjust(billed, quick, as_of, indexes)}

@@ -6,7 +6,7 @@ requests once per connection. Lists whose type the statement names (`%(name)b::u
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 from itertools import islice
@@ -50,6 +50,21 @@ def chunks(rows: Iterable[T], size: int = CHUNK) -> Iterator[list[T]]:
     rest = iter(rows)
     while chunk := list(islice(rest, size)):
         yield chunk
+
+
+def weighed(rows: Iterable[T], weight: Callable[[T], int], most: int) -> Iterator[list[T]]:
+    """As many rows at a time as weigh no more than `most` together; one that is heavier goes alone."""
+    some: list[T] = []
+    held = 0
+    for row in rows:
+        heavy = weight(row)
+        if some and held + heavy > most:
+            yield some
+            some, held = [], 0
+        some.append(row)
+        held += heavy
+    if some:
+        yield some
 
 
 def texts(values: Sequence[Decimal | None]) -> list[str | None]:

@@ -9,7 +9,7 @@ here are. A contract test compares the two.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -24,7 +24,7 @@ from billing.metering.quality import ZERO, Shares, summed
 from billing.metering.slots import Part, SlotRequest, total
 from core.decimals import EXACT
 from core.period import Period
-from stores.statements import run
+from stores.statements import run, weighed
 from stores.usage._runs import Run, is_fine, runs_of
 from stores.usage._slots import Feed, Found
 
@@ -163,10 +163,10 @@ def strips(fed: Mapping[SlotRequest, Iterable[Feed]]) -> list[Strip]:
 
 def measure(session: Session, provider_id: UUID, wanted: Sequence[Strip]) -> None:
     """Fill in what was found."""
-    for few in _portions(strip for strip in wanted if strip.from_hours):
-        _measure(session, provider_id, HOURS, few)
-    for few in _portions(strip for strip in wanted if not strip.from_hours):
-        _measure(session, provider_id, INTERVALS, few)
+    for statement, from_hours in ((HOURS, True), (INTERVALS, False)):
+        some = [strip for strip in wanted if strip.from_hours == from_hours]
+        for few in weighed(some, lambda strip: len(strip.slots), SLOTS_MOST):
+            _measure(session, provider_id, statement, few)
 
 
 def _measure(session: Session, provider_id: UUID, statement: str, wanted: Sequence[Strip]) -> None:
@@ -208,17 +208,3 @@ def _shares(quantity: Decimal, doubtful: Sequence[Decimal | None]) -> Shares:
     interpolated, estimated, substituted, invalid = (each or ZERO for each in doubtful)
     measured = EXACT.subtract(quantity, total((interpolated, estimated, substituted)))
     return Shares(measured, interpolated, estimated, substituted, invalid)
-
-
-def _portions(wanted: Iterable[Strip]) -> Iterator[list[Strip]]:
-    """A few strips at a time, so that no answer grows without bound."""
-    some: list[Strip] = []
-    slots = 0
-    for strip in wanted:
-        if some and slots + len(strip.slots) > SLOTS_MOST:
-            yield some
-            some, slots = [], 0
-        some.append(strip)
-        slots += len(strip.slots)
-    if some:
-        yield some
