@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, ClassVar, TypeVar
 from uuid import UUID
 
@@ -96,7 +96,7 @@ def page(query: Mapping[str, Any], load: Callable[[Window], Slice[T]]) -> dict[s
     return {"data": found.rows, "next_cursor": None if found.last is None else cursors.write(ctx, found.last)}
 
 
-def binary(content: bytes, content_type: str, *, filename: str | None = None) -> Response:
+def binary(content: bytes | Iterator[bytes], content_type: str, *, filename: str | None = None) -> Response:
     """An answer that is no JSON."""
     answer = Response(content, content_type=content_type)
     if filename is not None:

@@ -11,11 +11,13 @@ from flask.views import MethodView
 from api.http import binary, blueprint, context, page, refuses, require
 from api.schemas import ListQuery, page_of
 from api.schemas.invoices import Explanation, Invoice, InvoiceLine, InvoiceQuery
+from api.transaction import piece_by_piece
 from services import invoicing
 from services.invoicing_view import invoice_json, line_json
 
 blp = blueprint("invoices", "Invoices: what a payer owes, and why.")
 PDF = {"type": "string", "format": "binary"}
+CSV = {"type": "string"}
 
 
 @blp.route("/v1/invoices")
@@ -47,6 +49,17 @@ class Lines(MethodView):
     def get(self, query: dict[str, Any], invoice_id: UUID) -> dict[str, Any]:
         """List the lines of an invoice, in the order of the document."""
         return page(query, lambda window: invoicing.lines(context(), invoice_id, window).map(line_json))
+
+
+@blp.route("/v1/invoices/<id(invoice):invoice_id>/lines.csv")
+class LinesCsv(MethodView):
+    @require("invoices:read")
+    @blp.response(200, CSV, content_type="text/csv")
+    def get(self, invoice_id: UUID) -> Response:
+        """Every line of an invoice as CSV, in the order of the document; the PDF of a very long one only sums up."""
+        number = invoicing.get(context(), invoice_id).number or "draft"
+        pieces = piece_by_piece(lambda ctx, after: invoicing.csv(ctx, invoice_id, after), 0)
+        return binary(pieces, "text/csv; charset=utf-8; header=present", filename=f"{number}.csv")
 
 
 @blp.route("/v1/invoices/<id(invoice):invoice_id>/lines/<id(invoice_line):line_id>/explanation")

@@ -5,7 +5,7 @@ Small work of many requests may share one instead (`together`).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from typing import TypeVar
 from uuid import UUID
@@ -20,6 +20,7 @@ from services.credentials import Credential
 
 Piece = TypeVar("Piece")
 Outcome = TypeVar("Outcome")
+Place = TypeVar("Place")
 
 
 class _TakenBack(Exception):
@@ -74,6 +75,24 @@ def together(work: Callable[[Context, Sequence[Piece]], Sequence[Outcome]], piec
     kinds: dict[object, Together[Piece, Outcome]] = current_app.extensions.setdefault("busbar.together", {})
     shared = kinds.get(work) or kinds.setdefault(work, Together(home(), work))
     return shared.do(Who(who.provider_id, who.actor, who.scope), piece, request_id=g.request_id)
+
+
+def piece_by_piece(read: Callable[[Context, Place], tuple[bytes, Place | None]], start: Place) -> Iterator[bytes]:
+    """An answer that is read while it is sent, each piece in a transaction of its own.
+
+    Args:
+        read: reads a piece at a place, and tells where the next one is; None after the last.
+    """
+    who, house, request_id = caller(), home(), g.request_id
+
+    def pieces() -> Iterator[bytes]:
+        place: Place | None = start
+        while place is not None:
+            with unit(who.provider_id, actor=who.actor, scope=who.scope, request_id=request_id, within=house) as ctx:
+                data, place = read(ctx, place)
+            yield data
+
+    return pieces()
 
 
 def keep() -> None:

@@ -177,6 +177,8 @@ class InvoiceDocument:
         subtotal_amount: the sum of the lines.
         rounding_amount: EN 16931 BT-114; zero for tax-exclusive prices.
         settled_amount: what allocations have covered when the document was made.
+        lines_apart: how many lines stand apart, in a file beside this document whose groups only sum them up; 0 where
+            the groups have every line.
         watermark: printed across each page.
 
     Raises:
@@ -203,6 +205,7 @@ class InvoiceDocument:
     locale: str = "en-GB"
     payment: PaymentInstructions = field(default_factory=PaymentInstructions)
     notes: tuple[str, ...] = ()
+    lines_apart: int = 0
     watermark: Literal["draft", "void"] | None = None
 
     def __post_init__(self) -> None:

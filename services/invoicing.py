@@ -12,6 +12,7 @@ from services import lookups
 from services.context import Context, visible
 from services.explanations import explanation
 from services.invoicing_finalize import finalize
+from services.invoicing_lines import csv
 from services.invoicing_pdf import make_pdf, pdf
 from services.invoicing_release import discard, void
 from services.invoicing_settle import settle
@@ -19,6 +20,7 @@ from services.invoicing_view import invoice_json
 from services.paging import Slice, Window, in_order, newest_first
 
 __all__ = [
+    "csv",
     "discard",
     "explanation",
     "finalize",

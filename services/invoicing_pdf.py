@@ -33,7 +33,7 @@ from exports.document import (
 )
 from exports.invoice_pdf import PLUGIN as PDF
 from models.billing import Charge, Invoice, InvoiceLine
-from services import lookups
+from services import invoicing_lines, lookups
 from services.context import Context
 from services.sellers import address_lines
 from stores.blobs.postgresql import PLUGIN as BLOBS
@@ -74,11 +74,8 @@ def _draw(ctx: Context, invoice: Invoice) -> bytes:
 
 def document(ctx: Context, invoice: Invoice) -> InvoiceDocument:
     """A final invoice as the value that formats draw, as it was when it became final: nothing of it paid yet."""
-    lines = ctx.session.scalars(
-        select(InvoiceLine)
-        .where(InvoiceLine.provider_id == ctx.provider.id, InvoiceLine.invoice_id == invoice.id)
-        .order_by(InvoiceLine.position)
-    ).all()
+    counted = invoicing_lines.count(ctx, invoice)
+    apart = counted.lines > invoicing_lines.SHOWN_MOST
     seller, buyer = invoice.seller_snapshot, invoice.buyer_snapshot
     instructions = invoice.payment_instructions
     assert seller is not None  # every final invoice has them, the database says
@@ -92,14 +89,15 @@ def document(ctx: Context, invoice: Invoice) -> InvoiceDocument:
         number=invoice.number,
         issued_on=invoice.issued_on,
         currency=invoice.currency,
-        groups=_groups(lines, _tiers(ctx, invoice)),
+        groups=invoicing_lines.summary(ctx, invoice, buyer["name"]) if apart else _groups(ctx, invoice),
+        lines_apart=counted.lines if apart else 0,
         subtotal_amount=invoice.net_amount,
         taxes=tuple(_tax(tax) for tax in invoice.taxes),
         total_amount=invoice.total_amount,
         due_amount=invoice.total_amount,
         rounding_amount=invoice.rounding_amount,
         due_on=due_on(invoice.due_at, buyer["time_zone"]),
-        supply=_supply(lines),
+        supply=counted.supply,
         purchase_order=invoice.purchase_order or "",
         cost_centre=buyer["cost_centre"] or "",
         time_zone=buyer["time_zone"],
@@ -156,11 +154,6 @@ def _tax(stored: Mapping[str, Any]) -> DocumentTax:
     )
 
 
-def _supply(lines: Sequence[InvoiceLine]) -> Period | None:
-    spans = [span for span in map(_span, lines) if span]
-    return Period(min(s.start for s in spans), max(s.end for s in spans)) if spans else None
-
-
 def _span(line: InvoiceLine) -> Period | None:
     return Period(utc(line.start_at), utc(line.end_at)) if line.start_at < line.end_at else None
 
@@ -176,8 +169,14 @@ def _tiers(ctx: Context, invoice: Invoice) -> dict[UUID, int]:
     return dict(rows.all())
 
 
-def _groups(lines: Sequence[InvoiceLine], tiers: Mapping[UUID, int]) -> tuple[BeneficiaryGroup, ...]:
-    """The lines stand by beneficiary and subscription already."""
+def _groups(ctx: Context, invoice: Invoice) -> tuple[BeneficiaryGroup, ...]:
+    """Every line; they stand by beneficiary and subscription already."""
+    lines = ctx.session.scalars(
+        select(InvoiceLine)
+        .where(InvoiceLine.provider_id == ctx.provider.id, InvoiceLine.invoice_id == invoice.id)
+        .order_by(InvoiceLine.position)
+    ).all()
+    tiers = _tiers(ctx, invoice)
     return tuple(
         BeneficiaryGroup(name, _subscriptions(list(own), tiers))
         for (_, name), own in groupby(lines, key=lambda line: (line.beneficiary_id, line.beneficiary_name))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from decimal import Decimal
 from typing import Any
 
 from babel import Locale
@@ -192,7 +193,9 @@ class Page:
 
     def _notes(self) -> list[str]:
         grounds = [tax.note for tax in self.document.taxes if tax.note]
-        return [*dict.fromkeys(grounds), *self.document.notes]
+        apart = self.document.lines_apart
+        summed = [self.say("lines_apart", lines=self.figures.quantity(Decimal(apart), ""))] if apart else []
+        return [*summed, *dict.fromkeys(grounds), *self.document.notes]
 
     def _foot(self) -> list[str]:
         seller = self.document.seller

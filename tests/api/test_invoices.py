@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
@@ -295,3 +296,26 @@ def test_bill_dates_follow_the_minutes_that_the_provider_waits(client: Caller, a
     with open_unit() as ctx:
         payer = ctx.session.get_one(Account, (ctx.provider.id, acme.id))
         assert (str(payer.next_bill_on), payer.next_bill_at) == ("2026-02-01", datetime(2026, 2, 1, 2, tzinfo=UTC))
+
+
+def test_the_lines_of_an_invoice_come_as_csv_too(
+    client: Caller, acme: Account, open_unit: Open, new_caller: NewCaller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("services.invoicing_lines.LINES_AT_ONCE", 1)
+    with open_unit() as ctx:
+        ctx.session.execute(update(Account).where(Account.id == acme.id).values(name="=cmd|'x'!A1"))
+        other = an_account(ctx, "Other")
+    bill(client)
+    invoice = only_invoice(client)
+    url = f"/v1/invoices/{invoice['id']}/lines"
+    answer = client.get(f"{url}.csv")
+    assert (answer.status_code, answer.mimetype) == (200, "text/csv")
+    rows = list(csv.DictReader(answer.data.decode().splitlines()))
+    lines = client.get(url).json["data"]
+    assert [(row["id"], row["position"], row["amount"], row["start"]) for row in rows] == [
+        (line["id"], str(line["position"]), str(line["amount"]), line["span"]["start"]) for line in lines
+    ]
+    assert sum(int(row["amount"]) for row in rows) == invoice["net_amount"]
+    assert {(row["invoice"], row["currency"]) for row in rows} == {(invoice["number"], "EUR")}
+    assert {row["beneficiary_name"] for row in rows} == {"'=cmd|'x'!A1"}
+    assert new_caller(account_id=other.id).get(f"{url}.csv").status_code == 404

@@ -90,3 +90,26 @@ def test_it_is_drawn_once_and_kept(open_unit: Open, invoice: Invoice, monkeypatc
     with open_unit() as ctx:
         assert invoicing.pdf(ctx, invoice.id) == stored
         invoicing.make_pdf(ctx, invoice.id)
+
+
+@pytest.mark.parametrize(("most", "told_apart"), [(3, True), (1, False)])
+def test_a_document_of_very_many_lines_sums_them_up(
+    open_unit: Open, monkeypatch: pytest.MonkeyPatch, most: int, told_apart: bool
+) -> None:
+    with open_unit() as ctx:
+        plan = a_plan(ctx, RACK)
+        payer = an_account(ctx, "Master")
+        child = an_account(ctx, "Child", parent=payer, payer="parent")
+        for account in (payer, payer, child):
+            subscribe(ctx, account, plan)
+    bill_at(open_unit, FEBRUARY)
+    monkeypatch.setattr("services.invoicing_lines.SHOWN_MOST", most)
+    with open_unit() as ctx:
+        (invoice,) = invoices(ctx)
+        drawn = document(ctx, invoice)
+        shown = [(g.name, line.price_note, line.amount) for g in drawn.groups for line in g.subscriptions[0].lines]
+        apart = [("Master", "4×", 180000), ("Child", "2×", 90000)]
+        assert shown == (apart if told_apart else [("Master", "6×", 270000)])
+        assert drawn.lines_apart == 6
+        text = "".join(page.extract_text() for page in PdfReader(BytesIO(PDF.render(drawn))).pages)
+        assert "sums up 6 lines" in text
