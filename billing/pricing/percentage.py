@@ -10,17 +10,21 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from fractions import Fraction
+from math import lcm
 
 from billing.members import ZERO, Members
 from billing.metered import Metered, Needs, Piece, plain
 from billing.pricing_model import COUNT, DECIMAL_STRING, BadExample, Example, Part, PricingModel
-from core.decimals import EXACT, ROUNDING, format_decimal
+from core.decimals import EXACT, MAX_PLACES, ROUNDING, format_decimal
 from core.money import divide_exactly_enough
 from core.period import Period
 
 # What is no finite decimal (a third of an amount) is cut here, far below where it could change how a line is rounded.
 _PLACES = Decimal(1).scaleb(-40)
+# A quantity has twelve, and a multiplier makes as many more of them.
+_QUANTITY_PLACES = 2 * MAX_PLACES
+# A rate is in per cent, with twelve places.
+_PER_CENT = 100 * 10**MAX_PLACES
 
 
 @dataclass(frozen=True)
@@ -46,29 +50,29 @@ class Percentage:
 
     def rate(self, metered: Metered) -> list[Part]:
         """What is free, the share of the rest, the fixed prices, and what minimum and maximum make of single events."""
+        tally = _Tally(self, lcm(*(piece.count or 1 for piece in metered.pieces)))
         if self._one_by_one:
-            tally = _Tally(self)
             for piece in metered.pieces:
                 tally.take(piece)
         else:
-            tally = _Tally(self, charged=metered.count, amount=Fraction(metered.total))
+            tally.charged, tally.amount = metered.count, tally.units(metered.total)
         return [
             *self._freed(tally, metered),
-            self._charged(tally.amount),
+            self._charged(tally),
             *self._per_event(tally.charged, self.fixed_price or None, "fixed_price"),
-            *self._bounded(tally.lifted, tally.lift, self.min_price, "min_price"),
-            *self._bounded(tally.capped, tally.cap, self.max_price, "max_price"),
+            *self._bounded(tally.lifted, tally.money(tally.lift), self.min_price, "min_price"),
+            *self._bounded(tally.capped, tally.money(tally.cap), self.max_price, "max_price"),
         ]
 
     def _freed(self, tally: _Tally, metered: Metered) -> list[Part]:
-        free = Fraction(metered.total) - tally.amount
+        free = tally.units(metered.total) - tally.amount
         if not tally.free and not free:
             return []
-        return [Part(ZERO, _decimal(free), more={"free": True, "events": str(tally.free)})]
+        return [Part(ZERO, tally.quantity(free), more={"free": True, "events": str(tally.free)})]
 
-    def _charged(self, amount: Fraction) -> Part:
-        exact = _decimal(amount * Fraction(self.percent) / 100)
-        return Part(exact, _decimal(amount), more={"rate": format_decimal(self.percent)})
+    def _charged(self, tally: _Tally) -> Part:
+        exact = tally.money(tally.amount * tally.percent)
+        return Part(exact, tally.quantity(tally.amount), more={"rate": format_decimal(self.percent)})
 
     def _per_event(self, events: int, price: Decimal | None, name: str) -> list[Part]:
         if price is None or not events:
@@ -76,37 +80,52 @@ class Percentage:
         more = {"events": str(events), name: format_decimal(price)}
         return [Part(EXACT.multiply(price, Decimal(events)), more=more)]
 
-    def _bounded(self, events: int, by: Fraction, price: Decimal | None, name: str) -> list[Part]:
+    def _bounded(self, events: int, by: Decimal, price: Decimal | None, name: str) -> list[Part]:
         if price is None or not events:
             return []
-        return [Part(_decimal(by), more={"events": str(events), name: format_decimal(price)})]
+        return [Part(by, more={"events": str(events), name: format_decimal(price)})]
 
 
-@dataclass
 class _Tally:
     """What events come to, taken one after the other.
 
-    `free`, `charged`, `lifted` (to the minimum) and `capped` (to the maximum) count events; `amount` is what pays the
-    rate.
+    Amounts are whole numbers of a unit so small that every amount is one, also the equal parts of a quantity: events
+    come by the ten thousand. `free`, `charged`, `lifted` (to the minimum) and `capped` (to the maximum) count events;
+    `amount` is what pays the rate.
+
+    Args:
+        parts: into how many equal parts a quantity must be divided.
     """
 
-    price: Percentage
-    free: int = 0
-    charged: int = 0
-    lifted: int = 0
-    capped: int = 0
-    amount: Fraction = Fraction(0)
-    lift: Fraction = Fraction(0)
-    cap: Fraction = Fraction(0)
-    _running: Fraction = Fraction(0)
+    def __init__(self, price: Percentage, parts: int) -> None:
+        self._parts = parts
+        self._free_events = price.free_events
+        self._free_amount = None if price.free_amount is None else self.units(price.free_amount)
+        self._gives = price.free_events is not None or price.free_amount is not None
+        self.percent = _whole(price.percent, MAX_PLACES)
+        self._fixed, self._least, self._most = (
+            None if each is None else self.units(each) * _PER_CENT
+            for each in (price.fixed_price, price.min_price, price.max_price)
+        )
+        self.free = self.charged = self.lifted = self.capped = 0
+        self.amount = self.lift = self.cap = self._running = 0
 
-    def __post_init__(self) -> None:
-        self._gives = self.price.free_events is not None or self.price.free_amount is not None
+    def units(self, quantity: Decimal) -> int:
+        """An amount in units."""
+        return _whole(quantity, _QUANTITY_PLACES) * self._parts
+
+    def quantity(self, units: int) -> Decimal:
+        """An amount of units."""
+        return _quotient(units, 10**_QUANTITY_PLACES * self._parts)
+
+    def money(self, units: int) -> Decimal:
+        """What units times a rate come to."""
+        return _quotient(units, 10**_QUANTITY_PLACES * self._parts * _PER_CENT)
 
     def take(self, piece: Piece) -> None:
         """Add the events of a piece, or a quantity that belongs to none."""
-        each = Fraction(piece.quantity) / max(piece.count, 1)
         left = max(piece.count, 1)
+        each = self.units(piece.quantity) // left
         if self._gives:
             given = self._given(each, left)
             self._running += each * given
@@ -119,36 +138,40 @@ class _Tally:
         if left:
             self._pay(each, left if piece.count else 0)
 
-    def _given(self, each: Fraction, most: int) -> int:
+    def _given(self, each: int, most: int) -> int:
         """How many of so many equal events are still free."""
-        if self.price.free_events is not None:
-            most = min(most, self.price.free_events - self.free)
-        if self.price.free_amount is not None and each > 0:
-            most = min(most, int((Fraction(self.price.free_amount) - self._running) / each))
+        if self._free_events is not None:
+            most = min(most, self._free_events - self.free)
+        if self._free_amount is not None and each > 0:
+            most = min(most, (self._free_amount - self._running) // each)
         return most
 
-    def _above(self, each: Fraction) -> Fraction:
+    def _above(self, each: int) -> int:
         """What the first event that is not free pays the rate on: what lies above the free amount, where that ended."""
-        if self.price.free_amount is None or self.free == self.price.free_events:
+        if self._free_amount is None or self.free == self._free_events:
             return each
-        return self._running + each - Fraction(self.price.free_amount)
+        return self._running + each - self._free_amount
 
-    def _pay(self, amount: Fraction, events: int) -> None:
+    def _pay(self, amount: int, events: int) -> None:
         """So many events of an amount each; none of them for an amount that belongs to no event."""
         self.amount += amount * max(events, 1)
         self.charged += events
-        cost = amount * Fraction(self.price.percent) / 100 + Fraction(self.price.fixed_price)
-        least, most = self.price.min_price, self.price.max_price
-        if events and least is not None and cost < Fraction(least):
+        cost = amount * self.percent + (self._fixed or 0)
+        if events and self._least is not None and cost < self._least:
             self.lifted += events
-            self.lift += (Fraction(least) - cost) * events
-        elif events and most is not None and cost > Fraction(most):
+            self.lift += (self._least - cost) * events
+        elif events and self._most is not None and cost > self._most:
             self.capped += events
-            self.cap += (Fraction(most) - cost) * events
+            self.cap += (self._most - cost) * events
 
 
-def _decimal(value: Fraction) -> Decimal:
-    quotient = divide_exactly_enough(Decimal(value.numerator), Decimal(value.denominator))
+def _whole(value: Decimal, places: int) -> int:
+    """A number of its last place, which must not be finer than that."""
+    return int(value.scaleb(places, context=EXACT).to_integral_exact(context=EXACT))
+
+
+def _quotient(numerator: int, denominator: int) -> Decimal:
+    quotient = divide_exactly_enough(Decimal(numerator), Decimal(denominator))
     return quotient.quantize(_PLACES, context=ROUNDING)
 
 
