@@ -84,11 +84,9 @@ NONE = Shares()
 
 
 def summed(many: Iterable[Shares]) -> Shares:
-    """Many shares together; what most of them do not have costs nothing."""
-    found = dict.fromkeys((f.name for f in fields(Shares)), ZERO)
+    """Many shares together."""
+    found = NONE
     for shares in many:
-        for name, before in found.items():
-            more = getattr(shares, name)
-            if more is not ZERO:
-                found[name] = EXACT.add(before, more)
-    return Shares(**found)
+        if shares is not NONE:
+            found = shares if found is NONE else found + shares
+    return found
