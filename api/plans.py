@@ -46,6 +46,8 @@ REFUSALS = {
     "aggregation_not_additive": "Events and indexes need a meter that adds up: sum or count.",
     "aggregation_not_cut": "A level that lasts from one event to the next has no bands.",
     "aggregation_not_grouped": "What is measured by direction has no further dimensions.",
+    "trial_not_allowed": "An add-on has no trial of its own.",
+    "trial_length_expected": "Neither `days` nor `until`, or both.",
     "components_expected": "A bundle without plans.",
     "components_not_allowed": "Only a bundle has components.",
     "component_not_allowed": "A bundle contains base plans.",
@@ -109,6 +111,7 @@ def _version(body: dict[str, Any]) -> Version:
         body.get("prices"),
         body.get("effective_at"),
         None if components is None else [Component(**component) for component in components],
+        body.get("trial"),
     )
 
 

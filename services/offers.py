@@ -11,6 +11,7 @@ from uuid import UUID
 
 from sqlalchemy import delete, select
 
+from billing.contract_terms import Trial
 from billing.items import ZERO
 from billing.offers import (
     ADD_ON,
@@ -52,6 +53,7 @@ class Version:
     prices: Sequence[PlanPrice] | None
     effective_at: datetime | None = None
     components: Sequence[Component] | None = None
+    trial: Trial | None = None
 
 
 @dataclass(frozen=True)
@@ -82,7 +84,9 @@ def create(ctx: Context, values: Mapping[str, Any], rules: Rules, version: Versi
         raise Invalid.collect(errors)
     bounds = rules.quantity or {}
     columns = {"one_of": rules.group, "quantity_least": bounds.get("least"), "quantity_most": bounds.get("most")}
-    made = plans.create(ctx, {**values, **columns}, version.prices or (), version.effective_at, components)
+    made = plans.create(
+        ctx, {**values, **columns}, version.prices or (), version.effective_at, components, version.trial
+    )
     _allow(ctx, made.id, bases)
     return plans.get(ctx, made.id)
 
@@ -98,7 +102,7 @@ def add_version(ctx: Context, plan_id: UUID, version: Version) -> VersionView:
     components = _components(ctx, plan.kind, version, "", errors)
     if errors:
         raise Invalid.collect(errors)
-    return plans.add_version(ctx, plan_id, version.prices or (), version.effective_at, components)
+    return plans.add_version(ctx, plan_id, version.prices or (), version.effective_at, components, version.trial)
 
 
 def change(ctx: Context, plan_id: UUID, values: Mapping[str, Any], rules: Rules) -> PlanView:
@@ -172,6 +176,9 @@ def _components(
     ctx: Context, kind: str, version: Version, pointer: str, errors: list[FieldError]
 ) -> tuple[ComponentView, ...]:
     """The components of a version, if it may have some; what does not fit together is added to `errors`."""
+    if kind == ADD_ON and version.trial is not None:
+        detail = "An add-on begins with the subscription's trial, or without."
+        errors.append(FieldError(f"{pointer}/trial", "trial_not_allowed", detail))
     if kind == BUNDLE:
         if not version.components:
             detail = "A bundle contains one or more plans."

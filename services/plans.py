@@ -13,6 +13,7 @@ from uuid import UUID
 from sqlalchemy import or_, select
 from sqlalchemy.dialects.postgresql import distinct_on
 
+from billing.contract_terms import Trial
 from billing.offers import AddOnRules
 from billing.periods import Interval
 from billing.plan_prices import PlanPrice, price_as_stored
@@ -21,7 +22,7 @@ from core.errors import FieldError, Invalid
 from core.ids import decode, looks_like, new_id
 from models.catalog import Meter, Plan, PlanVersion, Price, Product
 from models.offers import AddOnBasePlan, BundleComponent
-from services import catalog, price_fits
+from services import catalog, price_corrections, price_fits
 from services.context import Context
 from services.lookups import by_id
 from services.paging import Slice, Window, in_order
@@ -64,6 +65,7 @@ class VersionView:
     created_at: datetime
     prices: Sequence[PriceView]
     components: Sequence[ComponentView] = ()
+    trial: Mapping[str, Any] | None = None
 
     @property
     def currencies(self) -> frozenset[str]:
@@ -97,6 +99,7 @@ def create(
     prices: Sequence[PlanPrice],
     effective_at: datetime | None,
     components: Sequence[ComponentView] = (),
+    trial: Trial | None = None,
 ) -> PlanView:
     """Make a plan with its first version.
 
@@ -105,13 +108,14 @@ def create(
         prices: as `billing.plan_prices` read them.
         effective_at: from when it is offered; by default now.
         components: of a bundle; `services.offers` has seen that they fit.
+        trial: with which orders begin that name none.
 
     Raises:
         Invalid: `product_unknown`, `meter_unknown`, and those of `services.price_fits`, each at its price.
         Conflict: `code_taken`.
     """
     plan = catalog.add(ctx, Plan, values)
-    version = _store(ctx, plan.id, 1, prices, effective_at, "/version/prices")
+    version = _store(ctx, plan.id, 1, prices, effective_at, "/version/prices", trial)
     _add_components(ctx, version.id, components)
     return _view(ctx, plan)
 
@@ -122,6 +126,7 @@ def add_version(
     prices: Sequence[PlanPrice],
     effective_at: datetime | None,
     components: Sequence[ComponentView] = (),
+    trial: Trial | None = None,
 ) -> VersionView:
     """Give a plan a further version. Existing subscriptions stay on theirs.
 
@@ -135,7 +140,7 @@ def add_version(
         .order_by(PlanVersion.number.desc())
         .limit(1)
     ).one()
-    made = _store(ctx, plan_id, newest + 1, prices, effective_at, "/prices")
+    made = _store(ctx, plan_id, newest + 1, prices, effective_at, "/prices", trial)
     _add_components(ctx, made.id, components)
     return version_views(ctx, [made])[0]
 
@@ -163,6 +168,7 @@ def _store(
     prices: Sequence[PlanPrice],
     effective_at: datetime | None,
     pointer: str,
+    trial: Trial | None,
 ) -> PlanVersion:
     products, meters = _resolved(ctx, prices, pointer)
     price_fits.check(ctx, prices, meters, pointer)
@@ -173,6 +179,7 @@ def _store(
         number=number,
         effective_at=effective_at or ctx.now,
         created_at=ctx.now,
+        trial=trial.as_json() if trial is not None else None,
     )
     ctx.session.add(version)
     ctx.session.flush()
@@ -323,13 +330,17 @@ def version_views(ctx: Context, versions: Sequence[PlanVersion]) -> list[Version
         .where(Price.provider_id == ctx.provider.id, among(Price.plan_version_id, [v.id for v in versions]))
         .order_by(Price.plan_version_id, Price.position)
     ).all()
+    corrected = price_corrections.in_force(ctx, [row.id for row in rows])
     prices: defaultdict[UUID, list[PriceView]] = defaultdict(list)
     for row in rows:
         assert row.plan_version_id is not None  # it was asked for by that
-        prices[row.plan_version_id].append(_price_view(row))
+        prices[row.plan_version_id].append(_price_view(row, corrected.get(row.id, row.currencies)))
     parts = _components(ctx, [v.id for v in versions])
     return [
-        VersionView(v.id, v.plan_id, v.number, v.effective_at, v.created_at, tuple(prices[v.id]), tuple(parts[v.id]))
+        VersionView(
+            *(v.id, v.plan_id, v.number, v.effective_at, v.created_at),
+            *(tuple(prices[v.id]), tuple(parts[v.id]), v.trial),
+        )
         for v in versions
     ]
 
@@ -347,7 +358,7 @@ def _components(ctx: Context, version_ids: Sequence[UUID]) -> defaultdict[UUID, 
     return found
 
 
-def _price_view(row: Price) -> PriceView:
+def _price_view(row: Price, currencies: Mapping[str, Any]) -> PriceView:
     interval = None
     if row.interval_unit is not None and row.interval_count is not None:
         interval = Interval(row.interval_unit, row.interval_count).as_json()
@@ -361,5 +372,5 @@ def _price_view(row: Price) -> PriceView:
         row.timing,
         row.proration,
         row.meter_id,
-        row.currencies,
+        currencies,
     )

@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from api.schemas import ExternalIdQuery, Resource, Schema, fields
+from api.schemas.contract_members import TRIAL, nullable
 from api.schemas.parsed import Parsed
 from api.schemas.quantities import QUANTITIES
 from billing.changes import read_quantities
+from billing.contract_terms import read_trial
 from billing.items import KINDS, TIMINGS
 from billing.offers import BASE_PLANS_MOST, COMPONENTS_MOST, read_own_prices
 from billing.offers import KINDS as PLAN_KINDS
@@ -150,6 +152,9 @@ class PlanVersionNew(Schema):
         validate=fields.Length(max=COMPONENTS_MOST),
         metadata={"description": "The plans of a bundle, and only of one; each once."},
     )
+    trial = Parsed(
+        read_trial, {**TRIAL, "description": "With which orders begin that name none. " + TRIAL["description"]}
+    )
 
 
 class QuantityBounds(Schema):
@@ -238,6 +243,7 @@ class PlanVersion(Schema):
     created_at = fields.Instant(required=True)
     prices = fields.List(fields.Nested(PlanPrice), required=True)
     components = fields.List(fields.Nested(Component), required=True, metadata={"description": "Of a bundle."})
+    trial = fields.Raw(required=True, allow_none=True, metadata=nullable(TRIAL))
 
 
 class Plan(Resource):

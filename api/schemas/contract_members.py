@@ -108,10 +108,15 @@ MINIMUM_TERM = _object(
 _ENDS_AT = {"ends_at": {"type": ["string", "null"], "format": "date-time"}}
 
 
+def nullable(schema: dict[str, Any]) -> dict[str, Any]:
+    """The schema of an agreement as it is shown, or null for none."""
+    kept = {name: value for name, value in schema.items() if name not in ("examples", "additionalProperties")}
+    return {**kept, "type": ["object", "null"]}
+
+
 def shown(schema: dict[str, Any], more: dict[str, Any] | None = None) -> dict[str, Any]:
     """The schema of an agreement as a subscription shows it: with when it ends."""
-    kept = {name: value for name, value in schema.items() if name not in ("examples", "additionalProperties")}
-    return {**kept, "type": ["object", "null"], "properties": {**schema["properties"], **_ENDS_AT, **(more or {})}}
+    return {**nullable(schema), "properties": {**schema["properties"], **_ENDS_AT, **(more or {})}}
 
 
 TERM_SHOWN = shown(

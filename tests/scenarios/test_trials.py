@@ -5,9 +5,15 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
+from sqlalchemy import select, update
+
+from core.ids import new_id
+from models.accounts import Account
+from models.payments import GatewayAccount, PaymentMethod
 from tests.api.conftest import Caller, app, client, new_caller
-from tests.builders.catalog import RACK, plan_price
+from tests.builders.catalog import RACK, make_plan, plan_price
 from tests.builders.contracts import NOW, advance, change, charged, furnish, order, status, subscribe, told
+from tests.conftest import Open
 
 __all__ = ["app", "client", "new_caller"]
 
@@ -127,3 +133,71 @@ def test_a_trial_that_is_over_before_it_is_known_begins_as_a_contract(client: Ca
         ("rack", "2026-01-01"),
         ("rack", "2026-02-01"),
     ]
+
+
+def attach_card(open_unit: Open) -> None:
+    """A payment method of the account, as attaching one at a gateway leaves it."""
+    with open_unit() as ctx:
+        payer = ctx.session.scalars(select(Account).where(Account.provider_id == ctx.provider.id)).one()
+        of_provider = {"provider_id": ctx.provider.id, "id": new_id(), "created_at": ctx.now, "meta": {}}
+        home = GatewayAccount(
+            **of_provider,
+            seller_id=payer.seller_id,
+            name="Cards",
+            gateway="manual",
+            credentials=b"",
+            is_default=True,
+        )
+        ctx.session.add(home)
+        ctx.session.flush()
+        method = PaymentMethod(
+            **{**of_provider, "id": new_id()},
+            account_id=payer.id,
+            gateway_account_id=home.id,
+            reference="pm_1",
+            customer_reference="cus_1",
+            kind="card",
+            status="active",
+        )
+        ctx.session.add(method)
+
+
+def test_a_trial_that_needs_a_payment_method_is_not_ordered_without_and_ends_when_it_is_gone(
+    client: Caller, provider_id: UUID, open_unit: Open
+) -> None:
+    furnish(client)
+    wanted = order(trial={**FORTNIGHT, "requires_payment_method": True})
+    answer = client.post("/v1/subscriptions", wanted)
+    assert (answer.status_code, answer.json["code"]) == (422, "payment_method_required")
+    attach_card(open_unit)
+    kept, lost = (client.made("/v1/subscriptions", wanted)["id"] for _ in range(2))
+    change(client, lost, quantities={"rack": "2"})
+    advance(client, provider_id, "2026-01-28T00:00:00Z")
+    change(client, kept, convert=True)
+    with open_unit() as ctx:
+        ctx.session.execute(update(PaymentMethod).values(status="detached"))
+    advance(client, provider_id, "2026-01-30T00:00:00Z")
+    assert (status(client, kept), status(client, lost)) == ("active", "cancelled")
+    asked = client.get(f"/v1/events?object={lost}&type=subscription.deprovision_requested").json["data"]
+    assert asked[0]["data"]["reason"] == "payment_method_missing"
+
+
+def test_a_plan_offers_a_trial_that_an_order_takes_or_not(client: Caller) -> None:
+    furnish(client)
+    offered = make_plan(client, RACK, code="tried", trial=FORTNIGHT)
+    assert offered["version"]["trial"]["days"] == 14
+    assert client.made("/v1/subscriptions", order(plan="tried"))["status"] == "trialing"
+    assert client.made("/v1/subscriptions", order(plan="tried", trial=None))["status"] == "active"
+    own = client.made("/v1/subscriptions", order(plan="tried", trial={"days": 3}))
+    assert own["trial"]["ends_at"] == "2026-01-18T00:00:00Z"
+    version = {"prices": [RACK], "trial": {"days": 14, "until": "2026-03-01T00:00:00Z"}}
+    answer = client.post(f"/v1/plans/{offered['id']}/versions", version)
+    assert [(e["pointer"], e["code"]) for e in answer.json["errors"]] == [("/trial", "trial_length_expected")]
+    assert client.made(f"/v1/plans/{offered['id']}/versions", {"prices": [RACK]})["trial"] is None
+
+
+def test_an_add_on_has_no_trial_of_its_own(client: Caller) -> None:
+    furnish(client)
+    body = {"code": "ips", "name": "Addresses", "kind": "add_on", "version": {"prices": [RACK], "trial": FORTNIGHT}}
+    answer = client.post("/v1/plans", body)
+    assert [(e["pointer"], e["code"]) for e in answer.json["errors"]] == [("/version/trial", "trial_not_allowed")]
