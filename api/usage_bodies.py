@@ -15,7 +15,17 @@ from msgspec import DecodeError, Raw, Struct, ValidationError
 
 from api.problems import Malformed, TooLarge
 from core.errors import Invalid
-from services.usage_sent import ROWS_MAX, Instant, Name, Properties, Rejection, Sent, SentEvent, SentReading
+from services.usage_sent import (
+    EVIDENCE_DECIMALS,
+    ROWS_MAX,
+    Instant,
+    Name,
+    Properties,
+    Rejection,
+    Sent,
+    SentEvent,
+    SentReading,
+)
 
 JSON, LINES, CLOUD_EVENTS = "application/json", "application/x-ndjson", "application/cloudevents-batch+json"
 Row = TypeVar("Row", SentEvent, SentReading)
@@ -29,7 +39,7 @@ _KINDS = {
     "Expected `str` of length <=": "too_long",
 }
 NUL = b"\\u0000"
-_DECIMALS = ("/quantity", "/value", "/uptime_s", "/power_w")
+_DECIMALS = tuple(f"/{name}" for name in ("quantity", "value", *EVIDENCE_DECIMALS))
 
 
 class Events(Struct, forbid_unknown_fields=True):

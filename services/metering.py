@@ -15,7 +15,7 @@ from uuid import UUID
 from billing.metering.intervals import Replay, replay
 from billing.metering.late import Window, rework
 from billing.metering.readings import Limits, Reading
-from services import metering_doubts, places_devices, spending_news
+from services import metering_doubts, metering_suspects, places_devices, spending_news
 from services.clock import system_now
 from services.context import Context
 from services.metering_taking import Candidate, Taking, sort_readings
@@ -34,11 +34,12 @@ def take_readings(ctx: Context, sent: Sent[SentReading], *, site_id: UUID | None
 
     Codes: `point_unknown` (kept in quarantine), `point_ambiguous`, `too_late`, `ahead_of_clock`, `no_reading`,
     `decimal_malformed`, `decimal_out_of_range`, `unit_mismatch`, `reading_conflict` (the second
-    value is kept in quarantine).
+    value is kept in quarantine), `unit_suspect` (likewise).
     """
     now = system_now()
     taking = sort_readings(ctx, sent, site_id)
     metering_doubts.quarantine(ctx, "unknown_point", taking.homeless, now)
+    metering_suspects.hold_back(ctx, taking, now)
     if taking.candidates:
         fresh = _append(ctx, taking, now)
         taking.receipt.accepted = len(fresh)
@@ -86,6 +87,7 @@ def _work_out(ctx: Context, fresh: Sequence[Candidate], now: datetime) -> None:
         backend().rewrite(ctx.session, ctx.provider.id, [rewrite for rewrite, _ in rewrites], now)
         spending_news.note_registers(ctx, {r.register_id: r.intervals[0].start for r, _ in rewrites if r.intervals})
     metering_doubts.report_breaks(ctx, registers, rewrites)
+    metering_suspects.report_stuck(ctx, registers, rewrites)
     places_devices.note(ctx, registers, [rewrite for rewrite, _ in rewrites])
 
 

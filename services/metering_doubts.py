@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
@@ -31,7 +32,7 @@ from services.sets import among
 from services.usage_sent import SentReading
 from stores.usage.port import RegisterState, Rewrite
 
-CONFLICT = "reading_conflict"
+CONFLICT, UNIT, STUCK = "reading_conflict", "unit_suspect", "stuck"
 # kind of anomaly -> the event that tells of it, and what to do about it
 KINDS: Mapping[str, tuple[str, str]] = {
     Step.SWAP: ("meter.swapped", "Enter the closing and opening registers if an engineer noted them."),
@@ -39,8 +40,20 @@ KINDS: Mapping[str, tuple[str, str]] = {
     Step.REBOOT: ("meter.restarted", "Nothing, if the device was meant to restart; its counter does not survive that."),
     Step.NEGATIVE: ("meter.negative_step", "Look at the device: the register fell without a swap, reset or restart."),
     Step.SPIKE: ("meter.spike", "Look at the device, or correct the point's rating."),
+    Step.AMBIGUOUS: (
+        "meter.ambiguous",
+        "Read the 64-bit counter, or poll more often: this one wraps between two polls.",
+    ),
+    UNIT: (
+        "meter.unit_suspect",
+        "Correct the unit or scale of the device's profile; dismiss this if the value is right.",
+    ),
+    STUCK: ("meter.stuck", "Look at the device: power flows, and its register stands still."),
     CONFLICT: ("meter.reading_conflict", "Two values for one instant: look which of the senders is wrong."),
 }
+
+
+OPEN = tuple(state for state in ANOMALY.states if ANOMALY.allows(state, "resolve"))
 
 
 def evidence(found: Break) -> dict[str, Any]:
@@ -64,7 +77,11 @@ def report_breaks(
     rows: list[dict[str, Any]] = []
     for rewrite, result in rewrites:
         register = registers[rewrite.register_id]
-        rows += [_row(register, b.step, b.after.at, evidence(b) | {"unit": register.unit}) for b in result.breaks]
+        rows += [
+            _row(register, b.step, b.after.at, evidence(b) | {"unit": register.unit})
+            for b in result.breaks
+            if b.after.entered is None  # a person wrote it down: no doubt is left
+        ]
         if not rewrite.appends:
             _resolve(ctx, register, rewrite, {(str(b.step), b.after.at) for b in result.breaks})
     _report(ctx, rows)
@@ -79,6 +96,86 @@ def report_conflicts(ctx: Context, conflicts: Iterable[Candidate]) -> None:
             for c in conflicts
         ],
     )
+
+
+def report_units(ctx: Context, held: Iterable[tuple[Candidate, Reading, Decimal]]) -> None:
+    """Write an anomaly and an event for each register with readings that look like another unit's; it is about the
+    last reading before, so that it is told once however many of them follow.
+
+    Args:
+        held: each with the reading before, and the factor by which it would go on there.
+    """
+    _report(
+        ctx,
+        [
+            _row(
+                c.register,
+                UNIT,
+                before.at,
+                {
+                    "before": _side(before, before.serial),
+                    "after": {"at": rfc3339(c.at), "value": format_decimal(c.value)},
+                    "factor": format_decimal(factor),
+                    "unit": c.register.unit,
+                },
+            )
+            for c, before, factor in held
+        ],
+    )
+
+
+def report_stuck(ctx: Context, found: Iterable[tuple[RegisterState, Reading, datetime, Decimal]]) -> None:
+    """Write an anomaly and an event for each register that stands still under load, unless one is open already.
+
+    Args:
+        found: the register, its latest reading, since when it shows that, and what should have flowed since.
+    """
+    stuck = list(found)
+    if not stuck:
+        return
+    known = ctx.session.execute(
+        select(Anomaly.point_id, Anomaly.register).where(
+            Anomaly.provider_id == ctx.provider.id,
+            among(Anomaly.point_id, {register.point_id for register, *_ in stuck}),
+            Anomaly.kind == STUCK,
+            among(Anomaly.status, OPEN),
+        )
+    ).all()
+    told = {tuple(row) for row in known}
+    _report(
+        ctx,
+        [
+            _row(
+                register,
+                STUCK,
+                latest.at,
+                {
+                    "since": rfc3339(since),
+                    "value": format_decimal(latest.value),
+                    "expected": format_decimal(expected),
+                    "unit": register.unit,
+                },
+            )
+            for register, latest, since, expected in stuck
+            if (register.point_id, register.name) not in told
+        ],
+    )
+
+
+def units_accepted(ctx: Context, suspects: Iterable[tuple[RegisterState, datetime]]) -> set[UUID]:
+    """The registers whose suspect unit a person has looked at and found right, since that reading of theirs."""
+    asked = {(register.point_id, register.name, at): register.id for register, at in suspects}
+    if not asked:
+        return set()
+    rows = ctx.session.execute(
+        select(Anomaly.point_id, Anomaly.register, Anomaly.at).where(
+            Anomaly.provider_id == ctx.provider.id,
+            among(Anomaly.point_id, {point for point, _, _ in asked}),
+            Anomaly.kind == UNIT,
+            Anomaly.status == "dismissed",
+        )
+    ).all()
+    return {asked[key] for row in rows if (key := (row.point_id, row.register, row.at)) in asked}
 
 
 def _row(register: RegisterState, kind: str, at: datetime, told: dict[str, Any]) -> dict[str, Any]:
@@ -102,8 +199,8 @@ def _resolve(ctx: Context, register: RegisterState, rewrite: Rewrite, kept: set[
         Anomaly.provider_id == ctx.provider.id,
         Anomaly.point_id == register.point_id,
         Anomaly.register == register.name,
-        Anomaly.kind != CONFLICT,
-        among(Anomaly.status, [state for state in ANOMALY.states if ANOMALY.allows(state, "resolve")]),
+        Anomaly.kind.in_(list(Step)),
+        among(Anomaly.status, OPEN),
         *stretch,
     )
     if kept:

@@ -13,11 +13,21 @@ import msgspec
 from sqlalchemy import select
 
 from billing.metering.readings import QUANTITY_MAX, readable
+from core.decimals import format_decimal
 from core.quantity import convert, convertible, dimension
 from models.places import Point
 from services.context import Context
 from services.sets import among
-from services.usage_sent import Receipt, Rejection, Sent, SentReading, wrong_decimal
+from services.usage_sent import (
+    EVIDENCE_DECIMALS,
+    IN_ITS_UNIT,
+    Receipt,
+    Rejection,
+    Sent,
+    SentEvidence,
+    SentReading,
+    wrong_decimal,
+)
 from stores.usage import backend
 from stores.usage.port import RegisterState
 
@@ -101,8 +111,12 @@ def _wrong(reading: SentReading, oldest: datetime, newest: datetime) -> Wrong | 
     told = reading.evidence
     if told is not None and told.reset_at is not None and not 1970 <= told.reset_at.year <= 2200:
         return "instant_out_of_range", "The time of the last reset is not in our time."
-    numbers = [reading.value] if told is None else [reading.value, told.uptime_s or "0", told.power_w or "0"]
+    numbers = [reading.value] if told is None else [reading.value, *_numbers_of(told)]
     return next((wrong for number in numbers if (wrong := wrong_decimal(number))), None)
+
+
+def _numbers_of(told: SentEvidence) -> list[str]:
+    return [number for name in EVIDENCE_DECIMALS if (number := getattr(told, name)) is not None]
 
 
 def _points(ctx: Context, good: Sent[SentReading], taking: Taking, site_id: UUID | None) -> dict[str, UUID]:
@@ -148,7 +162,7 @@ def _take(
     if wrong is not None:
         taking.receipt.rejected.append(Rejection(index, *wrong))
         return
-    told = None if reading.evidence is None else msgspec.to_builtins(reading.evidence)
+    told = None if reading.evidence is None else _in_unit(msgspec.to_builtins(reading.evidence), reading, register)
     at = reading.at.astimezone(UTC).replace(microsecond=0)
     taken = Candidate(index, register, at, convert(value, reading.unit, register.unit), told, reading)
     before = first.setdefault((register.id, at), taken.value)
@@ -158,6 +172,15 @@ def _take(
         taking.receipt.duplicates += 1
     else:
         taking.conflicts.append(taken)
+
+
+def _in_unit(told: dict[str, Any], reading: SentReading, register: RegisterState) -> dict[str, Any]:
+    """Evidence as it is kept: what is told in the reading's unit, in the register's."""
+    if reading.unit != register.unit:
+        for name in IN_ITS_UNIT:
+            if name in told:
+                told[name] = format_decimal(convert(Decimal(told[name]), reading.unit, register.unit))
+    return told
 
 
 def _wrong_for(register: RegisterState, unit: str, value: Decimal) -> Wrong | None:

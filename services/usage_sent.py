@@ -44,6 +44,14 @@ class SentEvidence(Struct, omit_defaults=True, gc=False):
     uptime_s: str | None = None
     reset_at: Instant | None = None
     power_w: str | None = None
+    modulus: str | None = None
+    resolution: str | None = None
+    rated_power_w: str | None = None
+    speed_bps: str | None = None
+
+
+EVIDENCE_DECIMALS = ("uptime_s", "power_w", "modulus", "resolution", "rated_power_w", "speed_bps")
+IN_ITS_UNIT = ("modulus", "resolution")
 
 
 class SentReading(Struct, forbid_unknown_fields=True, gc=False):

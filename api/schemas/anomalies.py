@@ -6,6 +6,7 @@ from api.schemas import ListQuery, Schema, fields
 from billing.states import ANOMALY
 from services.metering_doubts import KINDS
 
+CAUSES = ("conflict", "unknown_point", "unit_suspect")
 KIND_NAMES = sorted(str(kind) for kind in KINDS)
 
 
@@ -35,7 +36,7 @@ class AnomalyQuery(ListQuery):
 class QuarantinedReading(Schema):
     """A reading that was not taken and kept."""
 
-    cause = fields.Enum(["conflict", "unknown_point"], required=True)
+    cause = fields.Enum(CAUSES, required=True)
     point = fields.String(required=True, description="As it was sent.")
     register = fields.String(required=True)
     unit = fields.String(required=True)
@@ -49,7 +50,7 @@ class QuarantineQuery(ListQuery):
     """Which quarantined readings."""
 
     point = fields.String(min_length=1, max_length=255, description="As it was sent.")
-    cause = fields.Enum(["conflict", "unknown_point"])
+    cause = fields.Enum(CAUSES)
 
 
 class Adoption(Schema):

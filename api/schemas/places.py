@@ -36,6 +36,7 @@ class Rating(Schema):
     current_a = fields.DecimalString(positive=True, maximum=10**6)
     voltage_v = fields.DecimalString(positive=True, maximum=10**6)
     phases = fields.Integer(minimum=1, maximum=3)
+    speed_bps = fields.DecimalString(positive=True, maximum=10**15, description="The port's speed, bits a second.")
     resolution_wh = fields.DecimalString(minimum=0, maximum=10**6, description="The register's smallest step.")
 
 

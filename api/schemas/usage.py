@@ -62,6 +62,14 @@ class ReadingEvidence(Schema):
     uptime_s = fields.DecimalString(allow_none=True, description="Seconds since its last start.")
     reset_at = fields.Instant(allow_none=True, description="Since when the register counts.")
     power_w = fields.DecimalString(allow_none=True, description="The load now; gaps are estimated at it.")
+    modulus = fields.DecimalString(
+        allow_none=True, description="Where the register begins anew at zero, in the reading's unit; only if known."
+    )
+    resolution = fields.DecimalString(allow_none=True, description="The register's smallest step, in the same unit.")
+    rated_power_w = fields.DecimalString(
+        allow_none=True, description="The most the device carries; holds where the point has no rating."
+    )
+    speed_bps = fields.DecimalString(allow_none=True, description="The speed of the port, of a register of traffic.")
 
 
 class ReadingSent(Schema):

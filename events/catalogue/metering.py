@@ -10,5 +10,10 @@ EVENTS = (
     EventType("meter.restarted", "anomaly", "A device restarted and lost its counter."),
     EventType("meter.negative_step", "anomaly", "A register fell without a known reason; the step is estimated."),
     EventType("meter.spike", "anomaly", "A register rose faster than its circuit allows; the step is estimated."),
+    EventType(
+        "meter.ambiguous", "anomaly", "A register may wrap more than once between two readings; it is estimated."
+    ),
+    EventType("meter.unit_suspect", "anomaly", "A register's value looks like another unit's; its readings are held."),
+    EventType("meter.stuck", "anomaly", "A register stands still while power flows."),
     EventType("meter.reading_conflict", "anomaly", "Two values were sent for one instant; the first is kept."),
 )

@@ -30,7 +30,8 @@ def slots_many(
     """The usage of many items at once, in a fixed number of queries. Every request has an answer.
 
     Args:
-        now: the provider's time: what no reading tells is estimated up to here, and nothing beyond.
+        now: of requests that end before, what no reading tells is estimated; of those that run on, only what is known
+            counts.
         evidence: also gather what an explanation shows (points, breaks, outermost readings).
     """
     return backend().slots_many(session, provider_id, requests, now=now, evidence=evidence)

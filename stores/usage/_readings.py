@@ -58,6 +58,22 @@ CROSS JOIN LATERAL (
   SELECT * FROM epoch e WHERE e.provider_id = %(provider)b AND e.register_id = w.register_id AND e.start_at <= w.at
   ORDER BY e.start_at DESC LIMIT 1) e
 """
+# The value at or before an instant is still the value: a register never comes back to one it has left in its epoch.
+STILL = """
+SELECT w.register_id, a.at, p.power
+FROM unnest(%(registers)b::uuid[], %(since)b::timestamptz[], %(at)b::timestamptz[]) AS w (register_id, since, at)
+JOIN LATERAL (
+  SELECT r.at, r.value FROM reading r
+  WHERE r.provider_id = %(provider)b AND r.register_id = w.register_id AND r.at <= w.since
+  ORDER BY r.at DESC LIMIT 1) a ON true
+JOIN reading b ON b.provider_id = %(provider)b AND b.register_id = w.register_id AND b.at = w.at AND b.value = a.value
+CROSS JOIN LATERAL (
+  SELECT min((r.evidence->>'power_w')::numeric) AS power FROM reading r
+  WHERE r.provider_id = %(provider)b AND r.register_id = w.register_id AND r.at >= a.at AND r.at <= w.at) p
+WHERE p.power > 0 AND NOT EXISTS (
+  SELECT 1 FROM epoch e WHERE e.provider_id = %(provider)b AND e.register_id = w.register_id
+    AND e.start_at > a.at AND e.start_at <= w.at)
+"""
 # The reading before the late ones, the last measured interval up to it, and the first normal step after them.
 AROUND = """
 SELECT w.register_id, b.at, b.value, b.evidence, i.quantity, i.end_at - i.start_at, h.start_at
@@ -151,6 +167,19 @@ def epochs_at(session: Session, provider_id: UUID, keys: Mapping[UUID, datetime]
     """The epoch that each register is in at an instant."""
     parameters = {"registers": list(keys), "at": list(keys.values()), "provider": provider_id}
     return {row[0]: Epoch(*row[1:]) for row in run(session, EPOCHS_AT, parameters)}
+
+
+def standing_still(
+    session: Session, provider_id: UUID, asked: Mapping[UUID, tuple[datetime, datetime]]
+) -> dict[UUID, tuple[datetime, Decimal]]:
+    """Registers that show the same value as they did: since which reading, and the least power told since then."""
+    parameters: dict[str, Any] = {
+        "registers": list(asked),
+        "since": [since for since, _ in asked.values()],
+        "at": [at for _, at in asked.values()],
+        "provider": provider_id,
+    }
+    return {register: (at, power) for register, at, power in run(session, STILL, parameters)}
 
 
 def windows(

@@ -70,29 +70,36 @@ class Silent:
 def extend(
     session: Session, provider_id: UUID, wanted: Sequence[Piece], measured: Sequence[Found], now: datetime
 ) -> list[Found]:
-    """What was measured of each piece, with what is estimated where its readings stop before its end or `now`."""
+    """What was measured of each piece, with what is estimated where its readings stop before its end.
+
+    Args:
+        now: of what runs on beyond it nothing is missing yet.
+    """
     silent = _silent(wanted, now)
     if not silent:
         return list(measured)
     tails = {register: tail(history) for register, history in _histories(session, provider_id, silent).items()}
-    return [_extended(p, found, tails.get(p.feed.register_id), now) for p, found in zip(wanted, measured, strict=True)]
+    return [
+        _extended(piece, found, tails.get(piece.feed.register_id)) if piece.request.span.end < now else found
+        for piece, found in zip(wanted, measured, strict=True)
+    ]
 
 
 def _silent(wanted: Sequence[Piece], now: datetime) -> dict[UUID, Silent]:
     found: dict[UUID, Silent] = {}
     for piece in wanted:
-        since, until = piece.feed.read_until, min(piece.period.end, now)
-        if since is None or until <= max(since, piece.period.start):
+        since, until = piece.feed.read_until, piece.period.end
+        if since is None or until <= since or piece.request.span.end >= now:
             continue
         known = found.get(piece.feed.register_id)
         found[piece.feed.register_id] = Silent(since, max(until, known.until) if known else until)
     return found
 
 
-def _extended(piece: Piece, found: Found, made: Tail | None, now: datetime) -> Found:
+def _extended(piece: Piece, found: Found, made: Tail | None) -> Found:
     if made is None:
         return found
-    start, end = max(piece.period.start, made.since), min(piece.period.end, now)
+    start, end = max(piece.period.start, made.since), piece.period.end
     if start >= end:
         return found
     quantity = made.between(start, end)

@@ -152,6 +152,19 @@ class UsageStore(Protocol):
         """
         ...
 
+    def standing_still(
+        self, session: Session, provider_id: UUID, asked: Mapping[UUID, tuple[datetime, datetime]]
+    ) -> dict[UUID, tuple[datetime, Decimal]]:
+        """The registers that show the same value as they did, within one epoch.
+
+        Args:
+            asked: by register an instant to look back to, and its latest reading.
+
+        Returns:
+            Since which reading, and the least power in watts that the readings since then told (more than nothing).
+        """
+        ...
+
     def rewrite(self, session: Session, provider_id: UUID, rewrites: Sequence[Rewrite], known_at: datetime) -> None:
         """Put intervals, epochs and hours in place, and the registers' heads."""
         ...
@@ -162,6 +175,7 @@ class UsageStore(Protocol):
         """The usage of many items at once, in a fixed number of queries. Every request has an answer.
 
         Args:
-            now: where readings stop before, the rest is estimated up to here (`billing.metering.tail`), never beyond.
+            now: of requests that end before, what no reading tells is estimated (`billing.metering.tail`): it did not
+                come in time. Of those that run on, only what is known is told.
         """
         ...

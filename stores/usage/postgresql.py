@@ -82,6 +82,12 @@ class PostgresqlUsage:
         """What replays of late readings need, by register."""
         return _readings.windows(session, provider_id, stretches, units)
 
+    def standing_still(
+        self, session: Session, provider_id: UUID, asked: Mapping[UUID, tuple[datetime, datetime]]
+    ) -> dict[UUID, tuple[datetime, Decimal]]:
+        """The registers that show the same value as they did, in one epoch: since when, and the least power told."""
+        return _readings.standing_still(session, provider_id, asked)
+
     def rewrite(self, session: Session, provider_id: UUID, rewrites: Sequence[Rewrite], known_at: datetime) -> None:
         """Put intervals, epochs, hours and heads in place."""
         _rewrite.rewrite(session, provider_id, rewrites, known_at)

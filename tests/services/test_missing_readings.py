@@ -33,8 +33,8 @@ HOUR = timedelta(hours=1)
 
 @pytest.fixture
 def ctx(open_unit: Open) -> Iterator[Context]:
-    """One transaction on 1 February."""
-    set_clock(open_unit, FEBRUARY)
+    """One transaction of 1 February, half an hour past midnight."""
+    set_clock(open_unit, FEBRUARY + CLOSED)
     with open_unit() as opened:
         yield opened
 
@@ -134,7 +134,7 @@ def test_every_hour_counts_as_the_same_hours_of_the_weeks_before(open_unit: Open
             values.append(values[-1] + load(NEW_YEAR + hour * HOUR))
         take(ctx, *hourly(metered.point, NEW_YEAR, [str(v) for v in values]))
         edges = [DEAD + hour * HOUR for hour in range((FEBRUARY - DEAD) // HOUR + 1)]
-        slots = usage_of(ctx, metered, *edges, now=FEBRUARY).slots
+        slots = usage_of(ctx, metered, *edges, now=FEBRUARY + CLOSED).slots
         assert [slot.sum for slot in slots] == [load(edge) for edge in edges[:-1]]
         assert all(slot.quality == Shares(estimated=slot.sum) for slot in slots)
 
@@ -163,15 +163,15 @@ def test_an_estimate_is_never_more_than_the_rating(ctx: Context) -> None:
 def test_nothing_is_estimated_before_the_first_reading(ctx: Context) -> None:
     metered = a_metered_point(ctx)
     take(ctx, *hourly(metered.point, DEAD, ["100", "101"]))
-    usage = usage_of(ctx, metered, NEW_YEAR, DEAD + HOUR, now=DEAD + HOUR)
+    usage = usage_of(ctx, metered, NEW_YEAR, DEAD + HOUR, now=DEAD + 2 * HOUR)
     assert usage.quality == Shares(measured=Decimal(1))
-    assert usage_of(ctx, metered, NEW_YEAR, DEAD, now=FEBRUARY).quality == Shares()
+    assert usage_of(ctx, metered, NEW_YEAR, DEAD, now=FEBRUARY + CLOSED).quality == Shares()
 
 
 def test_a_gap_between_readings_is_not_estimated(ctx: Context) -> None:
     metered = a_metered_point(ctx)
     take(ctx, read(metered.point, NEW_YEAR, "100"), read(metered.point, DEAD, "556"))
-    usage = usage_of(ctx, metered, NEW_YEAR, NEW_YEAR + HOUR, now=FEBRUARY)
+    usage = usage_of(ctx, metered, NEW_YEAR, NEW_YEAR + HOUR, now=FEBRUARY + CLOSED)
     assert usage.quality == Shares(interpolated=Decimal(1))
     (point,) = usage.evidence.points
     assert point.estimate is None
@@ -180,17 +180,22 @@ def test_a_gap_between_readings_is_not_estimated(ctx: Context) -> None:
 def test_nothing_is_estimated_after_an_assignment_ended(ctx: Context) -> None:
     metered = a_metered_point(ctx, end=DEAD + 2 * HOUR)
     take(ctx, read(metered.point, NEW_YEAR, "100"), read(metered.point, DEAD, "556"))
-    assert usage_of(ctx, metered, NEW_YEAR, FEBRUARY, now=FEBRUARY).quality.estimated == 2
-    assert usage_of(ctx, metered, FEBRUARY, MARCH, now=MARCH).quality == Shares()
+    assert usage_of(ctx, metered, NEW_YEAR, FEBRUARY, now=FEBRUARY + CLOSED).quality.estimated == 2
+    assert usage_of(ctx, metered, FEBRUARY, MARCH, now=MARCH + CLOSED).quality == Shares()
 
 
-def test_the_amount_so_far_is_estimated_up_to_now_and_not_beyond(open_unit: Open, silent: Metered) -> None:
-    set_clock(open_unit, DEAD + 24 * HOUR)
-    with open_unit() as ctx:
-        seen = subscription_usage.usage_of(ctx, silent.subscription.id, NEW_YEAR, FEBRUARY, "day")
-        (item,) = seen.items
-        assert (item.quantity, seen.amount) == (480, 12000)
-        assert [slot.quantity for slot in item.slots[18:]] == [24, 24] + [0] * 11
+def test_a_span_that_still_runs_is_what_is_known_of_it_and_a_closed_one_is_as_billed(
+    open_unit: Open, silent: Metered
+) -> None:
+    def seen(now: datetime) -> list[Decimal]:
+        set_clock(open_unit, now)
+        with open_unit() as ctx:
+            usage = subscription_usage.usage_of(ctx, silent.subscription.id, NEW_YEAR, FEBRUARY, "day")
+            (item,) = usage.items
+            return [slot.quantity for slot in item.slots]
+
+    assert seen(DEAD + 24 * HOUR) == [24] * 19 + [0] * 12
+    assert seen(FEBRUARY + CLOSED) == [24] * 31
 
 
 def test_estimates_of_slots_add_up_to_that_of_the_span(ctx: Context) -> None:
@@ -199,8 +204,8 @@ def test_estimates_of_slots_add_up_to_that_of_the_span(ctx: Context) -> None:
     take(ctx, *(read(metered.point, NEW_YEAR + i * (HOUR + odd), str(i * i)) for i in range(60)))
     end = NEW_YEAR + 60 * (HOUR + odd)
     cuts = [end + i * timedelta(minutes=37, seconds=11) for i in range(200)]
-    slots = usage_of(ctx, metered, *cuts, now=FEBRUARY).slots
-    whole = usage_of(ctx, metered, cuts[0], cuts[-1], now=FEBRUARY)
+    slots = usage_of(ctx, metered, *cuts, now=FEBRUARY + CLOSED).slots
+    whole = usage_of(ctx, metered, cuts[0], cuts[-1], now=FEBRUARY + CLOSED)
     assert sum(slot.sum for slot in slots) == whole.slots[0].sum > 0
 
 
@@ -218,7 +223,7 @@ def test_many_silent_registers_take_as_many_queries_as_one(open_unit: Open, hous
         with open_unit() as ctx:
             event.listen(house.engine, "before_cursor_execute", note)
             try:
-                assert usage_of(ctx, metered, NEW_YEAR, FEBRUARY, now=FEBRUARY).quality.estimated > 0
+                assert usage_of(ctx, metered, NEW_YEAR, FEBRUARY, now=FEBRUARY + CLOSED).quality.estimated > 0
             finally:
                 event.remove(house.engine, "before_cursor_execute", note)
         return len(seen)

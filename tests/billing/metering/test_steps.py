@@ -14,7 +14,7 @@ import pytest
 
 from billing.metering.intervals import Replay, replay
 from billing.metering.quality import Quality
-from billing.metering.readings import NO_LIMITS, Limits, Rate, Reading, known_serial, readable
+from billing.metering.readings import NO_LIMITS, Entered, Limits, Rate, Reading, known_serial, readable
 from billing.metering.steps import Step
 
 DAY = datetime(2026, 3, 10, tzinfo=UTC)
@@ -41,13 +41,80 @@ class Case:
     limits: Limits = NO_LIMITS
 
 
-M, E, X = Quality.MEASURED, Quality.ESTIMATED, Quality.INVALID
+M, E, X, S = Quality.MEASURED, Quality.ESTIMATED, Quality.INVALID, Quality.SUBSTITUTED
 SIXTEEN_AMPERES = Limits(Rate(Decimal(16 * 230), HOUR_S), resolution=Decimal(100))
+GIGABIT = Limits.rated("octets", {"speed_bps": "1000000000"})
+WRAPS_32 = {"modulus": Decimal(2**32)}
 RESET_AT = {"reset_at": at("10:02")}
 EARLIER = {"reset_at": DAY - timedelta(days=90)}
 
 CASES = [
     Case("1 normal", [read("10:00", 120_000), read("10:05", 145_300)], [("10:00-10:05", "25300", M)]),
+    Case(
+        "2 a 32-bit register of Wh begins anew",
+        [read("10:00", 4_294_960_000, **WRAPS_32), read("10:05", 5000, **WRAPS_32)],
+        [("10:00-10:05", "12296", M)],
+    ),
+    Case(
+        "2 a register that began anew goes on being counted",
+        [read("10:00", 4_294_960_000, **WRAPS_32), read("10:05", 5000, **WRAPS_32), read("10:10", 5100, **WRAPS_32)],
+        [("10:00-10:05", "12296", M), ("10:05-10:10", "100", M)],
+        limits=Limits(Rate(Decimal(200_000), HOUR_S)),
+    ),
+    Case(
+        "3 a 24-bit register of kWh begins anew",
+        [
+            read("10:00", 16_777_210_000, modulus=Decimal(16_777_216_000)),
+            read("11:00", 4000, modulus=Decimal(16_777_216_000)),
+        ],
+        [("10:00-11:00", "10000", M)],
+    ),
+    Case(
+        "4 a fall of a register whose modulus nobody knows is not unwrapped",
+        [read("09:55", 9_998_400), read("10:00", 9_998_500), read("10:05", 1200)],
+        [("09:55-10:00", "100", M), ("10:00-10:05", "100", X)],
+        [Step.NEGATIVE],
+    ),
+    Case(
+        "4 nor is one from the middle of its range",
+        [read("10:00", 2_000_000_000, **WRAPS_32), read("10:05", 1200, **WRAPS_32)],
+        [("10:00-10:05", "0", X)],
+        [Step.NEGATIVE],
+    ),
+    Case(
+        "4 nor is one that would have counted more than the breaker lets pass",
+        [read("10:00", 4_294_000_000, **WRAPS_32), read("10:05", 5000, **WRAPS_32)],
+        [("10:00-10:05", "0", X)],
+        [Step.NEGATIVE],
+        SIXTEEN_AMPERES,
+    ),
+    Case(
+        "5 a 32-bit register of octets begins anew",
+        [read("10:00", 4_294_900_000, **WRAPS_32), read("10:05", 150_000, **WRAPS_32)],
+        [("10:00-10:05", "217296", M)],
+    ),
+    Case(
+        "6 a register that may begin anew more than once between two polls tells nothing, even where it rose",
+        [read("10:00", 1000, **WRAPS_32), read("10:05", 2000, **WRAPS_32), read("10:10", 1500, **WRAPS_32)],
+        [("10:00-10:05", "0", X), ("10:05-10:10", "0", X)],
+        [Step.AMBIGUOUS, Step.AMBIGUOUS],
+        GIGABIT,
+    ),
+    Case(
+        "7 a 64-bit counter that fell with a restart is a reset, though its modulus is known",
+        [
+            read("10:00", 9 * 10**12, boots=1, modulus=Decimal(2**64)),
+            read("10:05", 4 * 10**6, boots=2, modulus=Decimal(2**64)),
+        ],
+        [("10:00-10:05", "0", E)],
+        [Step.REBOOT],
+    ),
+    Case(
+        "7 nor does a restart near the end of the range unwrap it",
+        [read("10:00", 4_294_960_000, boots=1, **WRAPS_32), read("10:05", 5000, boots=2, **WRAPS_32)],
+        [("10:00-10:05", "0", E)],
+        [Step.REBOOT],
+    ),
     Case(
         "6 a fall without any reason is refused and estimated; later steps are measured",
         [read("08:00", 1000), read("09:00", 3000), read("10:00", 100), read("11:00", 600)],
@@ -116,6 +183,29 @@ CASES = [
         [Step.SWAP],
     ),
     Case(
+        "14 a swap with both registers written down is not estimated",
+        [
+            read("10:00", 512_800, "A1", power_w=1140),
+            read("10:20", 513_200, entered=Entered.CLOSING),
+            read("10:21", 3_000, entered=Entered.OPENING),
+            read("10:40", 3_100, "B1"),
+            read("10:45", 3_200, "B1"),
+        ],
+        [("10:00-10:20", "400", S), ("10:20-10:21", "0", S), ("10:21-10:40", "100", S), ("10:40-10:45", "100", M)],
+        [Step.SWAP],
+    ),
+    Case(
+        "14 also where neither device has a serial number",
+        [
+            read("10:00", 500_000),
+            read("10:20", 500_300, entered=Entered.CLOSING),
+            read("10:21", 800_000, entered=Entered.OPENING),
+            read("10:40", 800_100),
+        ],
+        [("10:00-10:20", "300", S), ("10:20-10:21", "0", S), ("10:21-10:40", "100", S)],
+        [Step.SWAP],
+    ),
+    Case(
         "15 a placeholder instead of a serial number is no swap",
         [read("10:00", 1000, "FFFFFFFFFFFF"), read("10:05", 1100, "ZA20"), read("10:10", 1200, "FFFFFFFFFFFF")],
         [("10:00-10:05", "100", M), ("10:05-10:10", "100", M)],
@@ -148,6 +238,29 @@ CASES = [
         [("09:55-10:00", "100", M), ("10:00-10:05", "100", X), ("10:05-10:10", "200", M)],
         [Step.SPIKE],
         SIXTEEN_AMPERES,
+    ),
+    Case(
+        "28 where nobody rated the point, what the device says of itself holds",
+        [
+            read("09:55", 99_900, limits=SIXTEEN_AMPERES),
+            read("10:00", 100_000, limits=SIXTEEN_AMPERES),
+            read("10:05", 105_000, limits=SIXTEEN_AMPERES),
+        ],
+        [("09:55-10:00", "100", M), ("10:00-10:05", "100", X)],
+        [Step.SPIKE],
+    ),
+    Case(
+        "28 the point's own rating goes before the device's",
+        [read("10:00", 100_000, limits=SIXTEEN_AMPERES), read("10:05", 105_000, limits=SIXTEEN_AMPERES)],
+        [("10:00-10:05", "5000", M)],
+        limits=Limits(Rate(Decimal(90_000), HOUR_S)),
+    ),
+    Case(
+        "54 a port carries no more than its speed and a twentieth",
+        [read("10:00", 0), read("10:05", 39 * 10**9), read("10:10", 79 * 10**9)],
+        [("10:00-10:05", "39000000000", M), ("10:05-10:10", "39000000000", X)],
+        [Step.SPIKE],
+        GIGABIT,
     ),
     Case(
         "a restart that set the counter back to an older copy does not bill the device's whole life",
@@ -205,7 +318,7 @@ def test_an_exchange_tells_what_a_naive_difference_would_have_billed() -> None:
 
 
 def test_a_refused_step_keeps_both_amounts() -> None:
-    case = next(c for c in CASES if c.number.startswith("6"))
+    case = next(c for c in CASES if c.number.startswith("6 a fall"))
     refused = replay(None, case.readings).intervals[1]
     assert (refused.quantity, refused.metered) == (Decimal(2000), Decimal(-2900))
 
@@ -230,3 +343,19 @@ def test_a_placeholder_is_no_serial_number(text: str | None) -> None:
 @pytest.mark.parametrize(("value", "is_one"), [("-1", False), ("-0.1", False), ("0", True), ("1", True)])
 def test_a_sentinel_is_no_reading(value: str, is_one: bool) -> None:
     assert readable(Decimal(value)) is is_one
+
+
+def test_a_device_tells_its_limits_and_its_modulus_beside_the_register() -> None:
+    told = Reading.told(
+        at("10:00"), Decimal(5), "Wh", {"modulus": "100", "resolution": "10", "rated_power_w": "3680", "power_w": "-4"}
+    )
+    assert (told.modulus, told.limits, told.rate) == (100, Limits(Rate(Decimal(3680), HOUR_S), Decimal(10)), None)
+    port = Reading.told(at("10:00"), Decimal(5), "octets", {"speed_bps": "8000", "modulus": "-1"})
+    assert (port.modulus, port.limits.allows(Decimal(1050), timedelta(seconds=1))) == (None, True)
+    assert not port.limits.allows(Decimal(1051), timedelta(seconds=1))
+
+
+def test_three_phases_carry_three_times_as_much() -> None:
+    limits = Limits.rated("Wh", {"current_a": "32", "voltage_v": "230", "phases": 3})
+    assert limits.rate is not None
+    assert limits.rate.over(timedelta(minutes=5)) == 1840  # 29: 22.08 kW
