@@ -41,6 +41,49 @@ ORDER_EXAMPLE = {
     "quantities": {"rack": "3"},
     "purchase_order": "PO-2026-118",
 }
+ORDER_EXAMPLES = {
+    "rack": {"value": ORDER_EXAMPLE},
+    "trial": {
+        "summary": "Two weeks free of charge; billed from then on if the payer has a payment method.",
+        "value": {
+            "account": "crm-4711",
+            "plan": "colo-rack",
+            "start": {"at": "2026-02-01T00:00:00Z"},
+            "anchor": "anniversary",
+            "trial": {"days": 14, "requires_payment_method": True, "at_end": "convert", "remind_days": 3},
+        },
+    },
+    "fixed_term": {
+        "summary": "A year that renews by itself; ending the first two years early costs half of the rest.",
+        "value": {
+            **ORDER_EXAMPLE,
+            "term": {"interval": {"unit": "year"}, "renewal": "renew", "notice_days": 30},
+            "minimum_term": {"interval": {"unit": "year", "count": 2}, "early_termination": {"rate": "50"}},
+        },
+    },
+}
+CHANGE_EXAMPLES = {
+    "quantities": {"value": {"effective": "now", "quantities": {"rack": "5"}}},
+    "plan": {"value": {"effective": "period_end", "plan": "colo-cage"}},
+    "add_ons": {"value": {"effective": "now", "add_ons": {"add": [{"plan": "ip-block", "quantity": "2"}]}}},
+    "in_the_past": {
+        "summary": "From an instant in the past on; not before the bill date of the latest final invoice.",
+        "value": {"effective": {"at": "2026-02-03T00:00:00Z"}, "quantities": {"rack": "4"}},
+    },
+    "cancel": {"value": {"effective": "period_end", "cancel": True}},
+    "cancel_without_credit": {"value": {"effective": "now", "cancel": {"credit": False}}},
+    "cancel_early": {
+        "summary": "Leave a fixed term; before the end of a minimum term this costs what was agreed.",
+        "value": {"effective": "now", "cancel": {"early": True}},
+    },
+    "pause": {"value": {"effective": "now", "pause": {"until": "2026-06-01T00:00:00Z"}}},
+    "resume": {"value": {"effective": "now", "resume": True}},
+    "convert": {"summary": "End a trial: bill from now on.", "value": {"effective": "now", "convert": True}},
+    "align": {
+        "summary": "A short span up to the day, then whole ones from it.",
+        "value": {"effective": "now", "align": {"on": "2026-03-01"}},
+    },
+}
 ORDER_REFUSALS = {
     "account_unknown": "There is no such account.",
     "plan_unknown": "There is no such plan.",
@@ -129,7 +172,7 @@ class Subscriptions(MethodView):
 
     @require("subscriptions:write")
     @refuses(422, **ORDER_REFUSALS, **ADD_ON_REFUSALS)
-    @blp.arguments(SubscriptionNew, example=ORDER_EXAMPLE)
+    @blp.arguments(SubscriptionNew, examples=ORDER_EXAMPLES)
     @blp.response(201, Subscription)
     def post(self, body: dict[str, Any]) -> SubscriptionView:
         """Order. The event `subscription.provision_requested` asks for the service."""
@@ -169,7 +212,7 @@ class ChangePreview(MethodView):
     @require("subscriptions:read")
     @refuses(409, **ENDED)
     @refuses(422, **CHANGE_REFUSALS, **ADD_ON_REFUSALS, **ADD_ON_CHANGE_REFUSALS, **PREVIEW_REFUSALS)
-    @blp.arguments(ChangePreviewNew, example={"effective": "now", "quantities": {"rack": "5"}})
+    @blp.arguments(ChangePreviewNew, examples=CHANGE_EXAMPLES)
     @blp.response(200, Preview)
     def post(self, body: dict[str, Any], subscription_id: UUID) -> PreviewValue:
         """What would be billed and given back with a change. Nothing is stored."""
@@ -191,7 +234,7 @@ class Changes(MethodView):
     @require("subscriptions:write")
     @refuses(409, **ENDED)
     @refuses(422, **CHANGE_REFUSALS, **ADD_ON_REFUSALS, **ADD_ON_CHANGE_REFUSALS)
-    @blp.arguments(ChangeNew, example={"effective": "period_end", "cancel": True})
+    @blp.arguments(ChangeNew, examples=CHANGE_EXAMPLES)
     @blp.response(201, Change)
     def post(self, body: dict[str, Any], subscription_id: UUID) -> ChangeView:
         """Change the contract now, or schedule the change."""
