@@ -210,6 +210,17 @@ REFUSALS = [
         "/commitment/overage/unit_price",
     ),
     BadExample(
+        "an overage that is no price of usage",
+        _priced(
+            commitment={
+                "quantity": "1",
+                "overage": {"model": "committed_amount", "amount_price": "1", "draws": ["energy"]},
+            }
+        ),
+        "model_needs_recurring",
+        "/commitment/overage/model",
+    ),
+    BadExample(
         "an overage with such members of its own",
         _priced(commitment={"quantity": "1", "overage": {**_OVER, "included": "1"}}),
         "member_unknown",

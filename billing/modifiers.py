@@ -174,6 +174,8 @@ def _commitment(members: Members) -> Commitment | None:
     quantity, take_or_pay = inner.decimal("quantity", sign="positive"), inner.boolean("take_or_pay", default=False)
     overage = inner.child("overage")
     model = read_model(overage) if inner.has("overage") else None
+    if model is not None and model.needs.draws:
+        overage.refuse("model", "model_needs_recurring", "Only a recurring price is of this model.")
     overage.close()
     inner.close()
     return Commitment(quantity, model, take_or_pay) if model is not None else None

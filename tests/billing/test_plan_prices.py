@@ -69,6 +69,73 @@ def test_what_is_no_list_of_prices_is_refused(value: object) -> None:
     assert errors
 
 
+COMMIT: dict[str, Any] = {
+    **RACK,
+    "charge_code": "commit",
+    "interval": {"unit": "year"},
+    "currencies": {"EUR": {"model": "committed_amount", "amount_price": "1000", "draws": ["energy"]}},
+}
+
+
+def committing(*draws: str) -> dict[str, Any]:
+    return {"EUR": {**COMMIT["currencies"]["EUR"], "draws": list(draws)}}
+
+
+def test_a_committed_amount_is_not_prorated() -> None:
+    found, wrong = read(ENERGY, COMMIT)
+    assert wrong == []
+    assert (found[1].proration, found[1].timing) == ("none", "advance")
+    assert read(ENERGY, {**COMMIT, "proration": "none", "timing": "arrears"})[1] == []
+
+
+@pytest.mark.parametrize(
+    ("price", "pointer", "code"),
+    [
+        ({**COMMIT, "proration": "day"}, "/proration", "proration_not_allowed"),
+        ({**COMMIT, "currencies": committing("energy", "water")}, "/currencies/EUR/draws/1", "draws_unknown"),
+        ({**COMMIT, "currencies": committing("commit")}, "/currencies/EUR/draws/0", "draws_unknown"),
+        ({**COMMIT, "kind": "one_off", "interval": None}, "/currencies/EUR/model", "model_needs_recurring"),
+        (
+            {**COMMIT, "kind": "usage", "meter": "energy", "timing": "arrears"},
+            "/currencies/EUR/model",
+            "model_needs_recurring",
+        ),
+    ],
+)
+def test_a_wrong_commitment_is_named(price: dict[str, Any], pointer: str, code: str) -> None:
+    assert read(ENERGY, price)[1] == [(f"/version/prices/1{pointer}", code)]
+
+
+def test_usage_draws_from_one_commitment() -> None:
+    assert read(ENERGY, COMMIT, {**COMMIT, "charge_code": "second"})[1] == [
+        ("/version/prices/2/currencies/EUR/draws/0", "drawn_twice")
+    ]
+
+
+BANDS = {
+    "model": "time_of_use",
+    "bands": [{"name": "day", "from": "07:00", "to": "23:00", "unit_price": "1"}],
+    "otherwise": {"unit_price": "1"},
+}
+
+
+@pytest.mark.parametrize(
+    ("spec", "pointer", "code"),
+    [
+        (BANDS, "/model", "model_needs_usage"),
+        ({"model": "per_unit", "unit_price": "1", "included": "5"}, "/included", "usage_member_not_allowed"),
+        (
+            {"model": "volume", "tiers": [{"up_to": None, "unit_price": "1"}], "prorate_tiers": True},
+            "/prorate_tiers",
+            "usage_member_not_allowed",
+        ),
+    ],
+)
+def test_what_only_usage_knows_stands_in_no_recurring_price(spec: dict[str, Any], pointer: str, code: str) -> None:
+    wrong = read({**RACK, "currencies": {"EUR": spec}})[1]
+    assert wrong == [(f"/version/prices/0/currencies/EUR{pointer}", code)]
+
+
 def test_all_prices_of_a_version_cover_the_same_currencies() -> None:
     dollars = {**ENERGY, "currencies": {**EUR, "USD": EUR["EUR"]}}
     assert read(RACK, dollars)[1] == [("/version/prices/1/currencies", "currencies_differ")]
