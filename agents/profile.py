@@ -52,6 +52,16 @@ class Register:
         reset_source = self.reset_source and self.reset_source.format(unit=unit)
         return replace(self, source=self.source.format(unit=unit), reset_source=reset_source)
 
+    @property
+    def modulus_in_unit(self) -> str | None:
+        """Where a counter begins anew at zero, in `unit`."""
+        return None if self.modulus is None else format_decimal(EXACT.multiply(Decimal(self.modulus), self.scale))
+
+    @property
+    def resolution(self) -> str | None:
+        """The smallest step of a counter, in `unit`."""
+        return format_decimal(self.scale) if self.kind == "counter" else None
+
     def value(self, raw: Raw | None) -> str | None:
         """The value in `unit` as a decimal string, or None where there is no reading.
 
@@ -123,6 +133,19 @@ class Identity:
 
 
 @dataclass(frozen=True)
+class Rating:
+    """Where a unit says what it carries at most; `scale` makes watts of it."""
+
+    source: str
+    scale: Decimal
+
+    def watts(self, values: Mapping[str, Raw], unit: int) -> str | None:
+        """The rating of one unit, or None where it does not tell."""
+        raw = values.get(self.source.format(unit=unit))
+        return format_decimal(EXACT.multiply(Decimal(raw), self.scale)) if isinstance(raw, int) and raw > 0 else None
+
+
+@dataclass(frozen=True)
 class OutletTable:
     """Outlets as rows: the columns that tell unit and number of a row."""
 
@@ -143,6 +166,7 @@ class Profile:
     facts: Mapping[str, str]
     registers: tuple[Register, ...]
     outlets: OutletTable | None
+    rating: Rating | None = None
 
 
 def names() -> list[str]:
@@ -183,6 +207,7 @@ def _profile(document: Mapping[str, Any]) -> Profile:
             number_column=outlets["number_column"],
             registers=tuple(_register(item) for item in outlets["registers"]),
         ),
+        rating=Rating(rating["source"], Decimal(rating["scale"])) if (rating := document.get("rating")) else None,
     )
 
 

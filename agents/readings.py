@@ -19,6 +19,9 @@ class Evidence:
         uptime_s: decimal string, seconds since its last start (wraps at 497 days on most devices).
         reset_at: since when the register counts, if the device tells.
         power_w: decimal string, what flowed at that moment: what an interval that cannot be measured is estimated by.
+        modulus, resolution: of a counter, decimal strings in the reading's unit: where it begins anew at zero, and its
+            smallest step.
+        rated_power_w: decimal string, the most that the device says it carries.
     """
 
     serial: str | None = None
@@ -26,6 +29,9 @@ class Evidence:
     uptime_s: str | None = None
     reset_at: datetime | None = None
     power_w: str | None = None
+    modulus: str | None = None
+    resolution: str | None = None
+    rated_power_w: str | None = None
 
     def as_json(self) -> dict[str, Any]:
         """The members that are known."""
@@ -35,6 +41,9 @@ class Evidence:
             "uptime_s": self.uptime_s,
             "reset_at": self.reset_at and rfc3339(self.reset_at),
             "power_w": self.power_w,
+            "modulus": self.modulus,
+            "resolution": self.resolution,
+            "rated_power_w": self.rated_power_w,
         }
         return {name: value for name, value in members.items() if value is not None}
 

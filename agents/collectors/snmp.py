@@ -59,7 +59,8 @@ class SnmpCollector:
     ) -> list[Reading]:
         """One place's registers beside its identity; halved as often as the device finds the answer too big."""
         here = [register.in_unit(place.unit) for register in registers]
-        oids = profile.identity.sources(place.unit) + _register_oids(here)
+        rating = [profile.rating.source.format(unit=place.unit)] if profile.rating else []
+        oids = profile.identity.sources(place.unit) + rating + _register_oids(here)
         try:
             values = await self._transport.get(_address(target), oids)
         except TooBig:
@@ -138,6 +139,7 @@ def _readings(
     """What one answer says about one place: nothing for a register that is absent or has no value."""
     identity = profile.identity
     values = {register.name: register.value(answer.values.get(register.source)) for register in registers}
+    rated_w = profile.rating.watts(answer.values, answer.unit) if profile.rating else None
     power_w = next((values[r.name] for r in registers if r.unit == "W"), None)
     readings = []
     for register in registers:
@@ -150,6 +152,9 @@ def _readings(
             uptime_s=identity.uptime_s(answer.values),
             reset_at=register.reset_at(answer.values.get(register.reset_source or ""), target.time_zone),
             power_w=power_w if register.kind == "counter" else None,
+            modulus=register.modulus_in_unit,
+            resolution=register.resolution,
+            rated_power_w=rated_w if register.kind == "counter" else None,
         )
         readings.append(Reading(place.point, register.name, register.unit, answer.at, value, evidence))
     return readings

@@ -89,8 +89,20 @@ def test_a_register_comes_with_its_identity_and_the_second_it_was_read() -> None
             "uptime_s": "180.25",
             "reset_at": "2022-08-16T15:37:56Z",
             "power_w": "270",
+            "modulus": "214748364.8",
+            "resolution": "0.1",
         },
     }
+
+
+def test_what_a_unit_says_that_it_carries_comes_with_its_counters() -> None:
+    rating = ber.oid(f"{APC}.26.4.2.1.13.1")
+    with responding({**ap8959(), rating: ber.integer(110)}) as port:
+        found = by_register(read(port))
+    assert found["active_energy"].evidence.rated_power_w == "11000"
+    assert found["active_power"].evidence.rated_power_w is None
+    with responding({**ap8959(), rating: ber.integer(-1)}) as port:
+        assert by_register(read(port))["active_energy"].evidence.rated_power_w is None
 
 
 def test_energy_power_and_identity_are_asked_in_one_request() -> None:
@@ -153,7 +165,7 @@ def test_a_wrong_community_is_a_failed_poll() -> None:
 
 def test_a_device_with_small_answers_is_asked_for_less_at_a_time() -> None:
     # Identity and one register fit, both registers do not.
-    with responding(ap8959(), size_max=225) as port:
+    with responding(ap8959(), size_max=250) as port:
         found = by_register(read(port))
     assert set(found) == {"active_energy", "active_power"}
     assert {r.evidence.serial for r in found.values()} == {"ZA1842006633"}
