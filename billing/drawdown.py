@@ -35,6 +35,31 @@ def draws(price: PriceTerms) -> Sequence[str]:
     return codes
 
 
+@dataclass(frozen=True)
+class Balance:
+    """What billed usage has drawn from one span of a committed amount, and what is left, in minor units."""
+
+    charge_code: str
+    span: Period
+    committed_amount: int
+    drawn_amount: int
+
+    @property
+    def left_amount(self) -> int:
+        """What usage may still draw before the span ends."""
+        return self.committed_amount - self.drawn_amount
+
+
+def balances(items: Iterable[Item], asked: Period) -> list[Balance]:
+    """The commitments that were billed and whose spans overlap a period."""
+    return [
+        Balance(item.charge_code, claim.span, claim.net_amount, claim.drawn)
+        for item in items
+        for claim in sorted(item.claims, key=lambda claim: claim.span.start)
+        if draws(claim.price) and claim.span.intersect(asked)
+    ]
+
+
 def waits_for_usage(charge: ProposedCharge) -> bool:
     """Whether a charge depends on the usage of its whole span: a commitment that is due at its end."""
     if charge.kind != RECURRING:

@@ -9,6 +9,7 @@ from decimal import Decimal
 from uuid import UUID
 
 from billing import rating
+from billing.drawdown import Balance, balances
 from billing.items import USAGE, Item, PriceTerms
 from billing.metering.quality import Shares
 from billing.metering.slots import SlotRequest, Usage
@@ -60,7 +61,7 @@ class AmountSoFar:
 
 @dataclass(frozen=True)
 class SubscriptionUsage:
-    """What a subscription used. `amount` is the sum of the amounts so far, net, in minor units."""
+    """What a subscription used. `amount` is the sum of the amounts so far, net, in minor units, before drawdowns."""
 
     subscription_id: UUID
     span: Period
@@ -70,6 +71,7 @@ class SubscriptionUsage:
     amount: int
     amounts: Sequence[AmountSoFar]
     items: Sequence[UsedItem]
+    commitments: Sequence[Balance]
 
 
 def usage_of(
@@ -98,6 +100,7 @@ def usage_of(
         amount=sum(a.amount or 0 for a in amounts),
         amounts=amounts,
         items=[_item(item, used[shown[item.item_id]], edges) for item in items],
+        commitments=balances(contracts.items, asked),
     )
 
 

@@ -55,6 +55,16 @@ class UsageAmount(Schema):
     amount = fields.MinorAmount(required=True, allow_none=True)
 
 
+class Commitment(Schema):
+    """What billed usage has drawn from one span of a committed amount."""
+
+    charge_code = fields.String(required=True)
+    span = fields.Span(required=True)
+    committed_amount = fields.MinorAmount(required=True)
+    drawn_amount = fields.MinorAmount(required=True)
+    left_amount = fields.MinorAmount(required=True)
+
+
 class SubscriptionUsage(Schema):
     """What a subscription used, and what it comes to so far: net, the sum over the billing spans that overlap."""
 
@@ -66,3 +76,6 @@ class SubscriptionUsage(Schema):
     amount = fields.MinorAmount(required=True)
     amounts = fields.List(fields.Nested(UsageAmount), required=True)
     items = fields.List(fields.Nested(UsageItem), required=True)
+    commitments = fields.List(
+        fields.Nested(Commitment), required=True, description="Committed amounts in force; `amount` is before them."
+    )

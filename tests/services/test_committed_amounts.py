@@ -10,7 +10,7 @@ import pytest
 from billing.recompute import recompute
 from core.errors import Conflict
 from models.billing import Charge, Invoice
-from services import invoicing, invoicing_release
+from services import invoicing, invoicing_release, subscription_usage
 from tests.builders.billing import POWER, PriceOf, a_plan, an_account, subscribe
 from tests.builders.metering import Metered, a_point, an_event, send
 from tests.builders.runs import bill_at, invoices, lines_of, set_clock
@@ -70,6 +70,15 @@ def test_paid_in_advance_it_takes_usage_off_invoices_until_it_is_used_up(open_un
     ]
     with open_unit() as ctx:
         assert [invoice.net_amount for invoice in invoices(ctx)] == [100000, 20000]
+
+
+def test_what_is_left_is_told_with_the_usage(open_unit: Open) -> None:
+    metered = contract(open_unit, "advance")
+    a_month(open_unit, metered, MONTHS[1], "2400")
+    with open_unit() as ctx:
+        (left,) = subscription_usage.usage_of(ctx, metered.subscription.id, None, None, "day").commitments
+    assert (left.charge_code, left.committed_amount, left.drawn_amount) == ("commitment", 100000, 60000)
+    assert (left.left_amount, left.span.end) == (40000, datetime(2027, 1, 1, tzinfo=UTC))
 
 
 def test_an_explanation_tells_what_is_left_and_comes_to_the_same_again(open_unit: Open) -> None:

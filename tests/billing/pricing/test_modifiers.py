@@ -71,7 +71,7 @@ def test_multiplied_rounded_and_freed_in_this_order(
     if metered.total < 0:
         return
     texts = [format_decimal(each) for each in (multiplier, included, unit_price)]
-    price = {"model": "per_unit", "multiplier": texts[0], "included": texts[1], "unit_price": texts[2]}
+    price: dict[str, Any] = {"model": "per_unit", "multiplier": texts[0], "included": texts[1], "unit_price": texts[2]}
     price |= {"round_quantity": {"mode": "up", "to": "0.5"}}
     with exact():
         twice = (metered.total * multiplier * 2).to_integral_value(ROUND_CEILING)  # half units
