@@ -68,6 +68,12 @@ def lines(caller: Caller) -> dict[str, tuple[str, str, int]]:
     return {line["charge_code"]: (line["quantity"], line["unit"], line["amount"]) for line in day}
 
 
+def days_billed(caller: Caller, code: str) -> int:
+    (invoice,) = caller.get("/v1/invoices").json["data"]
+    data = caller.get(f"/v1/invoices/{invoice['id']}/lines?limit=200").json["data"]
+    return sum(line["charge_code"] == code for line in data)
+
+
 def explained(caller: Caller, code: str) -> dict[str, Any]:
     (invoice,) = caller.get("/v1/invoices").json["data"]
     path = f"/v1/invoices/{invoice['id']}/lines"
@@ -103,6 +109,8 @@ def test_events_are_billed_as_their_meters_count_them(subscribed: Caller, provid
     }
     usage = explained(subscribed, "traffic")["usage"]
     assert (usage["flags"], usage["notes"]["samples"], usage["notes"]["slots"]) == (["low_coverage"], 20, 288)
+    assert days_billed(subscribed, "sum") == 17
+    assert days_billed(subscribed, "traffic") == 1  # a day without samples waits alone
 
 
 def directed(way: str, megabits: Sequence[int], first: int = 0) -> list[tuple[str, str, dict[str, Any]]]:

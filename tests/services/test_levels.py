@@ -49,24 +49,17 @@ def reduced(ctx: Context, metered: Metered, kind: str, minutes: int, unit: str =
     return aggregation.reduce(usage.slots)
 
 
-def polls(
-    point: Any, rates: Iterable[int | None], way: str = "in", serial: str = "SW1", origin: int = 7
-) -> list[SentReading]:
-    """A port polled every five minutes, in Mbit/s between polls; None is a poll that failed, while octets went on."""
-    value, found = origin, [read(point, DAY, str(origin), register=f"{way}_octets", unit="octets", serial=serial)]
-    for i, rate in enumerate(rates):
-        value += (rate or 0) * MEGABIT
-        if rate is not None:
-            at_ = at(5 * (i + 1))
-            found.append(read(point, at_, str(value), register=f"{way}_octets", unit="octets", serial=serial))
+def polls(point: Any, rates: Iterable[int], way: str = "in", serial: str = "SW1", origin: int = 7) -> list[SentReading]:
+    """A port polled every five minutes, in Mbit/s between polls."""
+    value, found = origin, []
+    for i, rate in enumerate([0, *rates]):
+        value += rate * MEGABIT
+        found.append(read(point, at(5 * i), str(value), register=f"{way}_octets", unit="octets", serial=serial))
     return found
 
 
-def a_port(ctx: Context, *more: Any) -> Metered:
-    metered = a_metered_point(ctx, path="switch-1/port-7")
-    for path in more:
-        assign(ctx, a_point(ctx, path), metered.subscription, datetime(2026, 1, 1, tzinfo=UTC))
-    return metered
+def a_port(ctx: Context) -> Metered:
+    return a_metered_point(ctx, path="switch-1/port-7")
 
 
 def test_the_top_five_per_cent_of_the_samples_are_free(ctx: Context) -> None:
@@ -119,6 +112,22 @@ def test_slots_without_a_counter_that_went_on_are_no_samples(ctx: Context) -> No
     found = reduced(ctx, metered, "percentile", 100, direction="in")
     assert (found.notes["samples"], found.notes["slots"]) == (18, 20)
     assert (found.quantity, found.flags) == (100, ("low_coverage",))
+
+
+def test_two_polls_that_failed_are_filled_from_the_counter(ctx: Context) -> None:
+    metered = a_port(ctx)
+    take(ctx, *[r for i, r in enumerate(polls(metered.point, [*[10] * 19, 100])) if i not in (2, 4)])
+    found = reduced(ctx, metered, "percentile", 100, direction="in")
+    assert (found.quantity, found.flags, found.notes["samples"]) == (10, (), 20)
+
+
+def test_more_octets_than_a_float_can_count_stay_exact(ctx: Context) -> None:
+    metered = a_port(ctx)
+    octets = 2**53 + 1
+    ends = [(0, 0), (5, octets)]
+    take(ctx, *[read(metered.point, at(m), str(v), register="in_octets", unit="octets") for m, v in ends])
+    found = reduced(ctx, metered, "percentile", 5, direction="in")
+    assert found.quantity == Decimal("240191980.126426480000")  # 9007199254740993 x 8 / 300 / 10^6
 
 
 def test_ports_are_added_slot_by_slot_and_a_port_that_is_not_known_spoils_the_slot(ctx: Context) -> None:

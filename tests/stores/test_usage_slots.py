@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import select
@@ -21,6 +22,7 @@ from models.places import Register
 from models.usage import Interval as StoredInterval
 from services.context import Context
 from stores.usage import slots_many
+from stores.usage._filled import direction_of
 from tests.builders.metering import Metered, a_metered_point, an_event, read, send, take
 from tests.conftest import Open
 
@@ -106,6 +108,25 @@ def test_stored_events_come_to_what_the_same_events_come_to_in_memory(
         wanted.evidence.event_count,
         wanted.evidence.event_quantity,
     )
+
+
+@pytest.mark.parametrize(
+    ("register", "way"),
+    [
+        ("in_octets", "in"),
+        ("if_out_octets", "out"),
+        ("ifHCInOctets", "in"),
+        ("ifHCOutOctets", "out"),
+        ("eth0-rx", "in"),
+        ("tx_bytes", "out"),
+        ("egress", "out"),
+        ("active_energy", None),
+        ("inlet_octets", None),
+        ("routing", None),
+    ],
+)
+def test_a_register_s_name_tells_which_way_it_counts(register: str, way: str | None) -> None:
+    assert direction_of(register) == way
 
 
 lives = st.lists(
