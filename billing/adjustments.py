@@ -1,4 +1,4 @@
-"""What changed in a span that is billed: late readings and events, mended doubts. Domain rule 8.
+"""What changed in a span that is billed: late readings and events, mended doubts, corrected prices. Domain rule 8.
 
 The whole span is rated again and compared with all that was billed on it, earlier adjustments included; a difference
 of at least a minor unit is a charge of its own, on the next document. A final document never changes.
@@ -13,7 +13,7 @@ from decimal import Decimal
 from uuid import UUID
 
 from billing import rating
-from billing.items import Claim, Item
+from billing.items import USAGE, Claim, Item
 from billing.metered import Index
 from billing.metering.slots import SlotRequest, Usage
 from billing.proposal import ProposedCharge
@@ -75,14 +75,33 @@ def adjust(
         usage: must answer each span's request.
         as_of: when the charges are due.
     """
-    found = (_adjustment(each, usage, as_of, indexes) for each in closed)
+    found = (_adjustment(each.item, each.claim, usage, as_of, indexes) for each in closed)
+    return tuple(charge for charge in found if charge is not None)
+
+
+def correct(
+    items: Iterable[Item], since: datetime, as_of: datetime, apart_from: Collection[UUID] = ()
+) -> tuple[ProposedCharge, ...]:
+    """A charge for each billed span of a recurring or one-off price that comes to something else since that price was
+    corrected. Usage is rated again anyhow.
+
+    Args:
+        since, apart_from: as in `closed_spans`.
+        as_of: when the charges are due.
+    """
+    found = (
+        _adjustment(item, claim, {}, as_of, NO_INDEXES)
+        for item in items
+        for claim in item.claims
+        if claim.price.corrected and claim.price.kind != USAGE and not claim.price.price.needs.draws
+        if claim.span.end > since and claim.claim_id not in apart_from
+    )
     return tuple(charge for charge in found if charge is not None)
 
 
 def _adjustment(
-    closed: Closed, usage: Mapping[SlotRequest, Usage], as_of: datetime, indexes: Mapping[str, Index]
+    item: Item, claim: Claim, usage: Mapping[SlotRequest, Usage], as_of: datetime, indexes: Mapping[str, Index]
 ) -> ProposedCharge | None:
-    item, claim = closed.item, closed.claim
     try:
         rated = rating.rate_used_part(item, claim, claim.span, usage, indexes)
     except Refused:

@@ -53,6 +53,7 @@ class PriceTerms:
         spec: the price as JSON, `{"model": …}`; it was checked when the plan was made.
         plan_id, add_on: whose price it is, and whether that is an add-on, which outlives a change of the base plan.
         origin: what a price of one subscription alone was computed from, where it was: JSON values.
+        corrected: whether it takes the place of one that was wrong; what was billed on that is adjusted.
     """
 
     price_id: UUID
@@ -69,6 +70,7 @@ class PriceTerms:
     plan_id: UUID | None = None
     add_on: bool = False
     origin: Mapping[str, Any] | None = None
+    corrected: bool = False
 
     @cached_property
     def price(self) -> Price:
@@ -90,6 +92,7 @@ class PriceTerms:
             "currency": self.currency,
             "spec": dict(self.spec),
             **({"origin": dict(self.origin)} if self.origin is not None else {}),
+            **({"corrected": True} if self.corrected else {}),
         }
 
 

@@ -149,7 +149,12 @@ def read_one_off_price(value: object, pointer: str, errors: list[FieldError]) ->
 
     Codes: those of prices, `usage_member_not_allowed`, `model_needs_usage`.
     """
-    _read_price(Members(value, pointer, errors), value, ONE_OFF)
+    return read_price_of(ONE_OFF, value, pointer, errors)
+
+
+def read_price_of(kind: str, value: object, pointer: str, errors: list[FieldError]) -> Mapping[str, Any]:
+    """Read the price of a kind of charge in one currency, as JSON; what is wrong is added to `errors`."""
+    _read_price(Members(value, pointer, errors), value, kind)
     return value if isinstance(value, Mapping) else {}
 
 

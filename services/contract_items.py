@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, and_, func, select
+from sqlalchemy import ColumnElement, Select, and_, func, select, true
 from sqlalchemy.dialects.postgresql import Range, distinct_on
 from sqlalchemy.orm import aliased
 
@@ -19,7 +19,7 @@ from billing.terms import TermRow, fold
 from core.period import Period, utc
 from models.accounts import Account
 from models.billing import BilledSpan, Charge
-from models.catalog import Meter, Plan, PlanVersion, Price, Product
+from models.catalog import Meter, Plan, PlanVersion, Price, PriceCorrection, Product
 from models.places import Assignment, Point, Site
 from models.subscriptions import Subscription, SubscriptionItem, SubscriptionItemTerm
 from services import contract_calendars
@@ -78,9 +78,9 @@ def load_subscription(ctx: Context, subscription_id: UUID, *, as_agreed: bool = 
     return _load(ctx, Subscription.id == subscription_id, as_agreed=as_agreed)
 
 
-def load_subscriptions(ctx: Context, subscription_ids: Collection[UUID]) -> Contracts:
-    """The items of some subscriptions, in a fixed number of queries."""
-    return _load(ctx, among(Subscription.id, subscription_ids))
+def load_subscriptions(ctx: Context, subscription_ids: Collection[UUID], *, as_agreed: bool = False) -> Contracts:
+    """The items of some subscriptions, in a fixed number of queries; `as_agreed` as in `load_subscription`."""
+    return _load(ctx, among(Subscription.id, subscription_ids), as_agreed=as_agreed)
 
 
 def _load(ctx: Context, wanted: ColumnElement[bool], *, as_agreed: bool = False) -> Contracts:
@@ -253,6 +253,13 @@ def _prices(ctx: Context, wanted: ColumnElement[bool]) -> dict[UUID, Any]:
         )
         .scalar_subquery()
     )
+    correction = (
+        select(PriceCorrection.currencies)
+        .where(PriceCorrection.provider_id == Price.provider_id, PriceCorrection.price_id == Price.id)
+        .order_by(PriceCorrection.id.desc())
+        .limit(1)
+        .lateral("correction")
+    )
     rows = ctx.session.execute(
         select(
             Price.id,
@@ -266,7 +273,8 @@ def _prices(ctx: Context, wanted: ColumnElement[bool]) -> dict[UUID, Any]:
             Price.interval_count,
             Price.timing,
             Price.proration,
-            Price.currencies,
+            func.coalesce(correction.c.currencies, Price.currencies).label("currencies"),
+            correction.c.currencies.is_not(None).label("corrected"),
             Price.origin,
             Price.product_id,
             PlanVersion.id.label("version_id"),
@@ -285,6 +293,7 @@ def _prices(ctx: Context, wanted: ColumnElement[bool]) -> dict[UUID, Any]:
         .outerjoin(Plan, and_(Plan.provider_id == PlanVersion.provider_id, Plan.id == PlanVersion.plan_id))
         .join(Product, and_(Product.provider_id == Price.provider_id, Product.id == Price.product_id))
         .outerjoin(Meter, and_(Meter.provider_id == Price.provider_id, Meter.id == Price.meter_id))
+        .outerjoin(correction, true())
         .where(Price.provider_id == ctx.provider.id, wanted)
     )
     return {row.id: row for row in rows}
@@ -346,4 +355,5 @@ def _price_terms(row: Any, currency: str) -> PriceTerms:
         plan_id=row.plan_id,
         add_on=row.plan_kind == ADD_ON,
         origin=row.origin,
+        corrected=row.corrected,
     )

@@ -15,7 +15,7 @@ from uuid import UUID
 
 from sqlalchemy.dialects.postgresql import Range
 
-from billing.adjustments import ADJUSTMENT, Closed, adjust, closed_spans
+from billing.adjustments import ADJUSTMENT, Closed, adjust, closed_spans, correct
 from billing.drawdown import DRAWDOWN, drawn, waits_for_usage
 from billing.index_spans import indexed_spans
 from billing.items import USAGE
@@ -67,9 +67,10 @@ def propose_for(ctx: Context, payers: Collection[UUID], as_of: datetime, closed:
     used = slots_many(ctx.session, ctx.provider.id, needed, now=ctx.now) if needed else {}
     proposal = propose(contracts.items, used, as_of, indexes)
     charges = tuple(c for c in proposal.charges if c.span.end <= closed or not _waits(c))
-    billed = closed_spans(contracts.items, since, {claim.claim_id for claim in proposal.shrunk}, indexes)
-    late = _adjustments(ctx, billed, as_of, indexes)
-    charges += late
+    shrunk = {claim.claim_id for claim in proposal.shrunk}
+    billed = closed_spans(contracts.items, since, shrunk, indexes)
+    charges += _adjustments(ctx, billed, as_of, indexes)
+    charges += correct(contracts.items, since, as_of, shrunk)
     charges += drawn(contracts.items, charges, as_of)
     return Proposed(contracts, Proposal(proposal.shrunk, charges, proposal.parked))
 

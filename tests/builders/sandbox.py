@@ -18,6 +18,9 @@ class Sandbox:
         self.provider_id: UUID = decode("provider", client.get("/v1/provider").json["id"])
         self._events = 0
         client.made("/v1/test-clock", {"now": now})
+        # Nobody pays in these stories, and nobody is reminded.
+        seller = client.get("/v1/sellers").json["data"][0]["id"]
+        assert client.patch(f"/v1/sellers/{seller}", {"payment_terms_days": 365}).status_code == 200
         client.made("/v1/products", {"code": "power", "name": "Power"})
         client.made("/v1/meters", {"code": "energy", "name": "Energy", "unit": "kWh", "aggregation": "sum"})
         account = {"name": "Contoso", "currency": "EUR", "country": "NL", "time_zone": zone, "external_id": "contoso"}
