@@ -23,6 +23,7 @@ from core.period import Period
 
 LINES_MOST = 1000
 EVENTS_MOST = 10_000
+USAGE_SPAN_MOST = timedelta(days=3660)
 _TICK = timedelta(microseconds=1)
 
 
@@ -31,7 +32,8 @@ def read_lines(value: object, pointer: str, errors: list[FieldError]) -> tuple[E
 
     Codes beside those of prices and aggregations: `lines_expected`, `quantity_negative`, `quantity_or_events`,
     `events_expected`, `events_required`, `scalar_expected`, `time_zone_unknown`, `instant_malformed`,
-    `date_or_instant_expected`, `span_empty`, `used_outside_span`, and those of `billing.counting.misfit`.
+    `date_or_instant_expected`, `span_empty`, `span_too_long`, `used_outside_span`, and those of
+    `billing.counting.misfit`.
     """
     if not isinstance(value, list) or not 0 < len(value) <= LINES_MOST:
         errors.append(FieldError(pointer, "lines_expected", f"This is a list of 1 to {LINES_MOST} lines."))
@@ -114,6 +116,9 @@ def _reported(members: Members, price: Price | None, time_zone: str) -> Reported
         if Part.INTEGRAL in aggregation.parts:
             members.refuse("span", "member_required", "A level over time needs the span that it is over.")
         span = _around(events, aggregation, time_zone)
+    if span is not None and span.end - span.start > USAGE_SPAN_MOST:
+        where = "span" if members.has("span") else "events"
+        members.refuse(where, "span_too_long", f"Usage is counted over at most {USAGE_SPAN_MOST.days} days.")
     return Reported(aggregation, tuple(events), span, time_zone)
 
 

@@ -138,21 +138,26 @@ def _counted(line: EstimateLine, pointer: str, indexes: Mapping[str, Index]) -> 
     code = line.price.needs.index
     if code is not None and code not in indexes:
         raise Invalid("index_unknown", f"There is no price index {code}.", f"{pointer}/price/index")
-    if reported.span is None:
-        return Counted(Metered(share=share))
-    request = SlotRequest(
+    try:
+        if reported.span is None:  # no events
+            reported.aggregation.reduce(())
+            return Counted(Metered(share=share))
+        used = usage_of_events(_request(counting, reported.span), reported.events)
+        return counting.metered(used, reported.span, share)
+    except Refused as refused:
+        raise Invalid(refused.code, refused.detail, f"{pointer}/events") from None
+
+
+def _request(counting: Counting, span: Period) -> SlotRequest:
+    return SlotRequest(
         item_id=NOBODY,
         subscription_id=NOBODY,
         meter_id=NOBODY,
         unit="",
-        edges=counting.edges(reported.span),
-        parts=reported.aggregation.parts,
+        edges=counting.edges(span),
+        parts=counting.aggregation.parts,
         dimensions=counting.dimensions,
-        distinct=reported.aggregation.distinct,
-        carried=reported.aggregation.carried,
+        distinct=counting.aggregation.distinct,
+        carried=counting.aggregation.carried,
         events=counting.needs.events,
     )
-    try:
-        return counting.metered(usage_of_events(request, reported.events), reported.span, share)
-    except Refused as refused:
-        raise Invalid(refused.code, refused.detail, f"{pointer}/events") from None

@@ -9,9 +9,12 @@ from functools import lru_cache
 from billing.members import Members
 from billing.metering.slots import Slot
 from billing.periods import day_start, local_date
+from core.errors import Refused
 from core.period import Period
 
 DAY = timedelta(days=1)
+# A year of minutes.
+SLOTS_MOST = 366 * 24 * 60
 # Lengths that fill an hour evenly.
 MINUTES = (1, 2, 3, 4, 5, 6, 10, 12, 15, 20, 30, 60)
 MINUTES_SCHEMA = {"type": "integer", "enum": list(MINUTES)}
@@ -23,8 +26,13 @@ def grid(span: Period, minutes: int, time_zone: str) -> tuple[datetime, ...]:
 
     Slots count from each local midnight in elapsed time, so a day of 23 or 25 hours has as many more or fewer. The
     first and the last slot are shorter where the span does not begin or end on the grid.
+
+    Raises:
+        Refused: `too_many_slots`, beyond a year of minutes.
     """
     step = timedelta(minutes=minutes)
+    if (span.end - span.start) // step > SLOTS_MOST:
+        raise Refused("too_many_slots", f"A span has at most {SLOTS_MOST} samples or windows; ask for a shorter one.")
     edges = [span.start]
     day = local_date(span.start, time_zone)
     start = day_start(day, time_zone)

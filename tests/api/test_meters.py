@@ -143,6 +143,30 @@ def test_a_level_over_time_needs_the_span_that_it_is_over(client: Caller) -> Non
     assert wrong(answer) == [("/lines/0/span", "member_required")]
 
 
+@pytest.mark.parametrize("name", ["percentile", "demand"])
+def test_without_samples_there_is_neither_percentile_nor_peak(client: Caller, name: str) -> None:
+    line = {"price": PER_UNIT, "events": [], "meter": {"aggregation": name}}
+    answer = client.post("/v1/estimates", {"currency": "EUR", "lines": [line]})
+    assert wrong(answer) == [("/lines/0/events", "no_samples")]
+    counted = {**line, "meter": {"aggregation": "sum"}}
+    assert client.post("/v1/estimates", {"currency": "EUR", "lines": [counted]}).json["subtotal_amount"] == 0
+
+
+@pytest.mark.parametrize(
+    ("years", "minutes", "pointer", "code"),
+    [(9, 1, "/events", "too_many_slots"), (12, 60, "/span", "span_too_long"), (6000, 60, "/span", "span_too_long")],
+)
+def test_nobody_counts_for_ages(client: Caller, years: int, minutes: int, pointer: str, code: str) -> None:
+    line = {
+        "price": PER_UNIT,
+        "events": [{"at": instant(0), "quantity": "1"}],
+        "meter": {"aggregation": "percentile", "sample_minutes": minutes},
+        "span": {"start": "2026-01-01", "end": f"{2026 + years}-01-01"},
+    }
+    answer = client.post("/v1/estimates", {"currency": "EUR", "lines": [line]})
+    assert wrong(answer) == [(f"/lines/0{pointer}", code)]
+
+
 @pytest.mark.parametrize(
     ("event", "pointer", "code"),
     [

@@ -88,7 +88,11 @@ class Aggregation:
     unit: str | None = None
 
     def grid(self, span: Period, time_zone: str) -> tuple[datetime, ...]:
-        """The edges of the uniform slots that it needs within a span, the span's ends included."""
+        """The edges of the uniform slots that it needs within a span, the span's ends included.
+
+        Raises:
+            Refused: `too_many_slots`.
+        """
         return (span.start, span.end) if self.minutes is None else grid(span, self.minutes, time_zone)
 
 
