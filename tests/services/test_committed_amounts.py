@@ -10,7 +10,7 @@ import pytest
 from billing.recompute import recompute
 from core.errors import Conflict
 from models.billing import Charge, Invoice
-from services import invoicing, invoicing_release, subscription_usage
+from services import invoicing, invoicing_release, subscription_steps, subscription_usage, subscriptions
 from tests.builders.billing import POWER, PriceOf, a_plan, an_account, subscribe
 from tests.builders.metering import Metered, a_point, an_event, send
 from tests.builders.runs import bill_at, invoices, lines_of, set_clock
@@ -146,3 +146,24 @@ def test_the_document_of_the_commitment_is_not_taken_back_while_later_ones_draw_
     with pytest.raises(Conflict) as refused, open_unit() as ctx:
         invoicing_release.void(ctx, first.id)
     assert refused.value.code == "invoice_has_corrections"
+
+
+def test_a_document_that_holds_both_is_taken_back_and_billed_again_as_it_was(open_unit: Open) -> None:
+    metered = contract(open_unit, "advance")
+    a_month(open_unit, metered, MONTHS[1], "2400")
+    (before,) = lines(open_unit)
+    with open_unit() as ctx:
+        invoicing_release.void(ctx, latest(open_unit).id)
+    set_clock(open_unit, MONTHS[2])
+    bill_at(open_unit, MONTHS[2])
+    assert lines(open_unit) == [before]
+
+
+def test_an_end_in_mid_span_gives_nothing_of_it_back(open_unit: Open) -> None:
+    metered = contract(open_unit, "advance")
+    a_month(open_unit, metered, MONTHS[1], "400")
+    with open_unit() as ctx:
+        found = subscriptions.find(ctx, metered.subscription.id, lock=True)
+        subscription_steps.cancel(ctx, found, MONTHS[1] + timedelta(days=10))
+    a_month(open_unit, metered, MONTHS[2], "0")
+    assert [line for invoice in lines(open_unit) for line in invoice if line[0] == "credit"] == []
