@@ -10,7 +10,7 @@ from uuid import UUID
 
 from billing.changes import in_force
 from billing.items import ZERO, Item, PriceTerms
-from billing.offers import ADD_ON, Part, collisions, wrong_quantities
+from billing.offers import ADD_ON, OWN, Part, collisions, wrong_quantities
 from core.errors import FieldError
 
 
@@ -23,12 +23,14 @@ class PartsChange:
         adds: add-ons that come.
         removes: the plans of add-ons that go.
         moves: versions of components or add-ons, each in place of the one of the same plan.
+        instead_of: the own plan that `offer` was meant to take the place of; None for whichever there is by then.
     """
 
     offer: tuple[Part, ...] = ()
     adds: tuple[Part, ...] = ()
     removes: frozenset[UUID] = frozenset()
     moves: tuple[Part, ...] = ()
+    instead_of: UUID | None = None
 
     @property
     def new(self) -> tuple[Part, ...]:
@@ -78,6 +80,8 @@ def unfit(standing: Sequence[Part], change: PartsChange, quantities: Mapping[str
         for part in change.moves
         if part.plan_id not in there
     ]
+    if change.instead_of is not None and change.instead_of != next(p.plan_id for p in standing if p.role == OWN):
+        errors.append(FieldError("/plan", "plan_not_there", "The subscription is on another plan by now."))
     errors += [
         FieldError(part.pointer, "add_on_present", "It is there already; change its quantities instead.")
         for part in change.adds

@@ -10,6 +10,7 @@ import calendar
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from fractions import Fraction
 from functools import cache, lru_cache
 from zoneinfo import ZoneInfo
 
@@ -42,6 +43,13 @@ class Interval:
     def days_least(self) -> int:
         """How many days it has at least; a month has 28."""
         return (_DAYS[self.unit] if self.unit in _DAYS else 28 * _MONTHS[self.unit]) * self.count
+
+    @property
+    def months(self) -> Fraction:
+        """How many months it is, to compare prices by; of days as if every month were a twelfth of 365."""
+        if self.unit in _MONTHS:
+            return Fraction(_MONTHS[self.unit] * self.count)
+        return Fraction(_DAYS[self.unit] * self.count * 12, 365)
 
 
 @cache

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from uuid import UUID
 
-from jobs import billing, deliveries, mails, money, reactions
+from jobs import billing, deliveries, mails, migrations, money, reactions
 from jobs.clock import Drive
 from jobs.kinds import Kind, one, whole
 from services import (
@@ -65,6 +65,15 @@ BUSINESS = (
         "SELECT provider_id, id, term_next_at AS due_at FROM subscription WHERE term_next_at IS NOT NULL",
         one("term", fixed_terms.work),
         business=True,
+    ),
+    Kind(
+        "version_migrations",
+        "billing",
+        "SELECT provider_id, id, created_at AS due_at FROM version_migration"
+        " WHERE status IN ('previewing', 'scheduling', 'withdrawing')",
+        migrations.work,
+        business=True,
+        slots=2,
     ),
     Kind(
         "provisioning",

@@ -124,6 +124,8 @@ def body_of(change: PartsChange) -> dict[str, Any]:
     if change.offer:
         own, *components = [encode("plan_version", part.version_id) for part in change.offer]
         body |= {"plan_version": own, "component_versions": components}
+    if change.instead_of is not None:
+        body["instead_of"] = encode("plan", change.instead_of)
     if change.moves:
         body["moves"] = [encode("plan_version", part.version_id) for part in change.moves]
     if change.adds or change.removes:
@@ -168,6 +170,7 @@ def change_of(ctx: Context, body: Mapping[str, Any]) -> PartsChange:
         ),
         removes=frozenset(decode("plan", name) for name in add_ons.get("remove", [])),
         moves=tuple(part_of(COMPONENT, of(name)) for name in moves),
+        instead_of=decode("plan", body["instead_of"]) if body.get("instead_of") else None,
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import select
@@ -144,20 +145,24 @@ def scheduled(ctx: Context, subscription: Subscription, until: datetime) -> list
     return [(utc(row.effective_at), agreed_of(ctx, row.body)) for row in rows]
 
 
-def _tell(ctx: Context, subscription: Subscription, row: ScheduledChange, event_type: str) -> None:
-    data = {
+def facts(row: ScheduledChange) -> dict[str, Any]:
+    """What events tell of a change."""
+    return {
         "id": encode("change", row.id),
-        "subscription": encode("subscription", subscription.id),
+        "subscription": encode("subscription", row.subscription_id),
         "effective_at": rfc3339(row.effective_at),
         "status": row.status,
         **row.body,
         "detail": row.detail,
     }
+
+
+def _tell(ctx: Context, subscription: Subscription, row: ScheduledChange, event_type: str) -> None:
     outbox.emit(
         ctx,
         event_type,
         "subscription",
         subscription.id,
-        data,
+        facts(row),
         account_id=subscription.account_id,
     )
