@@ -19,9 +19,9 @@ def estimate(ctx: Context, currency: str, lines: Sequence[EstimateLine]) -> Esti
     """
     spans = estimates.indexed_spans(lines)
     found = indexes.load(ctx, spans) if spans else {}
-    for line in lines:
+    for i, line in enumerate(lines):
         index = found.get(line.price.needs.index or "")
         if index is not None and index.currency != currency:
             detail = f"The index {index.code} is in {index.currency}."
-            raise Invalid("index_currency_differs", detail, f"{line.pointer}/price/index")
+            raise Invalid("index_currency_differs", detail, f"/lines/{i}/price/index")
     return estimates.estimate(currency, lines, found)
