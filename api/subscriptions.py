@@ -10,6 +10,8 @@ from flask.views import MethodView
 from api.http import blueprint, context, page, refuses, require
 from api.schemas import ListQuery, page_of
 from api.schemas.subscriptions import (
+    Alignment,
+    AlignmentNew,
     Change,
     ChangeNew,
     ChangePreviewNew,
@@ -23,7 +25,7 @@ from api.schemas.subscriptions import (
     SubscriptionPreviewNew,
     SubscriptionQuery,
 )
-from services import contract_changes, previews, provisioning, subscriptions
+from services import alignment, contract_changes, previews, provisioning, subscriptions
 from services.change_bodies import ChangeView
 from services.change_wishes import Wanted
 from services.parts_wanted import AddOn
@@ -189,6 +191,18 @@ class OrderPreview(MethodView):
         """What an order would be billed up to an instant, if nothing is used. Nothing is stored."""
         as_of = body.pop("as_of", None)
         return previews.of_order(context(), _order(body), as_of)
+
+
+@blp.route("/v1/subscriptions/align")
+class Alignments(MethodView):
+    @require("subscriptions:write")
+    @refuses(409, subscription_ended="One of them has ended.", subscription_not_started="One has not started.")
+    @refuses(422, subscription_unknown="There is no such subscription.", align_not_ahead="The day is past.")
+    @blp.arguments(AlignmentNew, example={"subscriptions": ["rack-contract", "port-contract"], "on": "2026-03-01"})
+    @blp.response(200, Alignment)
+    def post(self, body: dict[str, Any]) -> dict[str, Any]:
+        """Bill several subscriptions for the same spans from a day on: all of them, or none. As the change `align`."""
+        return {"data": alignment.align(context(), body["subscriptions"], body["on"])}
 
 
 @blp.route("/v1/subscriptions/<id(subscription):subscription_id>")

@@ -15,7 +15,7 @@ from core.errors import Conflict, Invalid
 from core.period import rfc3339, utc
 from models.accounts import Account
 from models.billing import Charge, Invoice, InvoiceLine
-from models.subscriptions import Subscription, SubscriptionItem
+from models.subscriptions import ScheduledChange, Subscription, SubscriptionItem
 from services import contracts
 from services.change_bodies import Agreed
 from services.context import Context
@@ -57,6 +57,16 @@ def _asked(ctx: Context, subscription: Subscription, agreed: Agreed, effective: 
     if agreed.cancel is not None and start is not None and effective < utc(start):
         raise Invalid("cancellation_before_start", f"This subscription starts at {rfc3339(start)}.", AT)
     return effective
+
+
+def put_off(subscription: Subscription, row: ScheduledChange, agreed: Agreed) -> bool:
+    """Move an end that was scheduled before its fixed term had begun to the end of the term; whether it moves."""
+    running = running_term(subscription)
+    if agreed.cancel is None or agreed.cancel.early or running is None or subscription.status == TRIALING:
+        return False
+    asked = utc(row.effective_at)
+    row.effective_at = running.cancelled_at(asked, utc(row.created_at))
+    return row.effective_at > asked
 
 
 def align_at(subscription: Subscription, agreed: Agreed) -> datetime | None:

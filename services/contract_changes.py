@@ -14,7 +14,7 @@ from core.period import rfc3339, utc
 from models.subscriptions import ScheduledChange, Subscription
 from services import change_effects, change_parts, outbox, subscriptions
 from services.change_bodies import Agreed, ChangeView, agreed_of, shown
-from services.change_dates import effective_at
+from services.change_dates import effective_at, put_off
 from services.change_wishes import Wanted
 from services.context import Context
 from services.lookups import by_id
@@ -76,6 +76,10 @@ def apply_scheduled(ctx: Context, change_id: UUID) -> None:
     if row.status != "scheduled" or row.effective_at > ctx.now:
         return
     agreed = agreed_of(ctx, row.body)
+    if put_off(subscription, row, agreed):
+        ctx.session.flush()
+        _tell(ctx, subscription, row, "subscription.change_scheduled")
+        return
     obstacle = _obstacle(ctx, subscription, agreed)
     if obstacle is None:
         change_effects.perform(ctx, subscription, row, agreed)

@@ -28,6 +28,7 @@ from billing.periods import ANCHORS
 from billing.states.subscription import SUBSCRIPTION
 from services.provisioning import DONE, STATUSES
 
+ALIGNED_MOST = 100
 EFFECTIVE = {
     "description": "At once, at the end of the current span (of several the one that ends last), or at an instant.",
     "oneOf": [
@@ -261,6 +262,24 @@ class Change(Schema):
     add_ons = fields.Nested(AddOnsAgreed, required=True)
     detail = fields.String(allow_none=True, description="Why it failed or was withdrawn.")
     created_at = fields.Instant(required=True)
+
+
+class AlignmentNew(Schema):
+    """Subscriptions to bill for the same spans."""
+
+    subscriptions = fields.List(
+        fields.Reference("subscription"),
+        required=True,
+        validate=fields.Length(min=1, max=ALIGNED_MOST),
+        metadata={"description": "By id or external id."},
+    )
+    on = fields.Date(required=True, metadata={"description": "A day to come, in the zone of each subscription."})
+
+
+class Alignment(Schema):
+    """The change of each subscription."""
+
+    data = fields.List(fields.Nested(Change), required=True)
 
 
 class ChangeQuery(ListQuery):

@@ -7,11 +7,11 @@ from uuid import UUID
 
 import pytest
 
-from tests.api.conftest import Caller, app, client, new_caller
+from tests.api.conftest import Caller, app, client, new_caller, stranger
 from tests.builders.catalog import ENERGY, RACK, make_plan, plan_price
 from tests.builders.contracts import advance, change, charged, furnish, status, subscribe
 
-__all__ = ["app", "client", "new_caller"]
+__all__ = ["app", "client", "new_caller", "stranger"]
 
 
 def refused(client: Caller, subscription: str, effective: Any, **what: Any) -> list[tuple[str, str]]:
@@ -160,8 +160,11 @@ def test_several_contracts_are_aligned_on_one_date(client: Caller, provider_id: 
     promised = [
         client.made(f"/v1/subscriptions/{k}/preview-change", {**body, **as_of})["lines"] for k in (first, second)
     ]
-    for key in (first, second):
-        assert change(client, key, align={"on": "2026-03-10"})["align_on"] == "2026-03-10"
+    done = client.made("/v1/subscriptions/align", {"subscriptions": [first, second], "on": "2026-03-10"})["data"]
+    assert [(c["subscription"], c["align_on"], c["status"]) for c in done] == [
+        (first, "2026-03-10", "done"),
+        (second, "2026-03-10", "done"),
+    ]
     advance(client, provider_id, "2026-04-11T00:00:00Z")
     assert charged(client) == [
         ("port", "recurring", "2026-01-20", "2026-03-09", 16878),  # 49 of 90 days of a quarter
@@ -172,6 +175,24 @@ def test_several_contracts_are_aligned_on_one_date(client: Caller, provider_id: 
     ]
     amounts = sorted(x["amount"] for x in [*promised[0], *promised[1]] if x["span"]["start"] < "2026-04-01")
     assert amounts == sorted(c[4] for c in charged(client))
+
+
+def test_contracts_are_aligned_together_or_not_at_all(client: Caller, stranger: Caller) -> None:
+    furnish(client, "UTC", RACK)
+    running = subscribe(client, external_id="running")
+    waiting = subscribe(client, start={"on": "provisioned"})
+    cases = [
+        (["running", "nobody"], "2026-03-01", 422, "subscription_unknown", "/subscriptions/1"),
+        (["running"], "2026-01-10", 422, "align_not_ahead", "/on"),
+        ([running, waiting], "2026-03-01", 409, "subscription_not_started", None),
+    ]
+    for named, on, code, why, pointer in cases:
+        answer = client.post("/v1/subscriptions/align", {"subscriptions": named, "on": on})
+        assert (answer.status_code, answer.json["code"]) == (code, why)
+        assert [e["pointer"] for e in answer.json.get("errors", [])] == ([pointer] if pointer else [])
+    foreign = stranger.post("/v1/subscriptions/align", {"subscriptions": [running], "on": "2026-03-01"})
+    assert foreign.json["code"] == "subscription_unknown"
+    assert client.get(f"/v1/subscriptions/{running}/changes?status=done").json["data"] == []
 
 
 def test_what_was_billed_beyond_the_date_is_credited(client: Caller, provider_id: UUID) -> None:

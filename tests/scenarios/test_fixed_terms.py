@@ -57,6 +57,17 @@ def test_a_cancellation_takes_effect_at_the_end_of_a_term(
     assert (made["status"], made["effective_at"]) == ("scheduled", f"{at}T00:00:00Z")
 
 
+def test_an_end_that_was_asked_for_before_the_start_waits_for_the_term_too(client: Caller, provider_id: UUID) -> None:
+    furnish(client, "UTC", RACK)
+    key = subscribe(client, term=QUARTER, start={"at": "2026-01-20T00:00:00Z"})
+    change(client, key, {"at": "2026-02-01T00:00:00Z"}, cancel=True)
+    advance(client, provider_id, "2026-02-02T00:00:00Z")
+    (waiting,) = client.get(f"/v1/subscriptions/{key}/changes").json["data"]
+    assert (status(client, key), waiting["effective_at"]) == ("active", "2026-04-20T00:00:00Z")
+    advance(client, provider_id, "2026-05-02T00:00:00Z")
+    assert status(client, key) == "cancelled"
+
+
 def test_a_term_that_expires_ends_the_contract_and_is_not_billed_beyond(client: Caller, provider_id: UUID) -> None:
     furnish(client, "Europe/Amsterdam")
     term = {"interval": {"unit": "month"}, "renewal": "expire", "remind_days": 0}
