@@ -11,6 +11,7 @@ from uuid import UUID
 from billing.beginnings import Beginning, begin
 from billing.changes import Contract
 from billing.drawdown import drawn
+from billing.index_spans import indexed_spans
 from billing.items import AgreedTerm, Item
 from billing.metering.evidence import Evidence
 from billing.metering.slots import Slot, SlotRequest, Usage
@@ -24,6 +25,7 @@ from services import change_effects, contract_changes, contract_items, contracts
 from services.change_bodies import Agreed
 from services.change_wishes import Wanted
 from services.context import Context
+from services.indexes import load as load_indexes
 from services.subscriptions import CheckedOrder, Order
 from stores.usage import slots_many
 
@@ -70,8 +72,9 @@ def of_order(ctx: Context, order: Order, as_of: datetime | None) -> Preview:
     until = _until(ctx, as_of or max(start, ctx.now))
     items = _ordered(ctx, checked, start).billed
     _check_length(items, until)
-    unused = {request: _nothing(request) for request in due_spans(items, until)}
-    return _preview(items, propose(items, unused, until), checked.currency, until)
+    indexes = load_indexes(ctx, indexed_spans(items, until, until))
+    unused = {request: _nothing(request) for request in due_spans(items, until, indexes)}
+    return _preview(items, propose(items, unused, until, indexes), checked.currency, until)
 
 
 def of_change(
@@ -100,9 +103,10 @@ def of_change(
             break  # nothing changes after the end
     items = contract.billed
     _check_length(items, until)
-    needed = due_spans(items, until)
+    indexes = load_indexes(ctx, indexed_spans(items, until, until))
+    needed = due_spans(items, until, indexes)
     used = slots_many(ctx.session, ctx.provider.id, needed, now=ctx.now) if needed else {}
-    return _preview(items, propose(items, used, until), subscription.currency, until)
+    return _preview(items, propose(items, used, until, indexes), subscription.currency, until)
 
 
 def _to_come(

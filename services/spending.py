@@ -48,7 +48,7 @@ def look(ctx: Context) -> int:
         return 0
     watched = _watched(ctx, since)
     items = _items(ctx, watched)
-    begins = {each.row.id: each.begin(items) for each in watched}
+    begins = {each.row.id: each.looked_at_from(items) for each in watched}
     spent = _spent(ctx, watched, items, begins)
     return _tell(ctx, [(each, total) for each in watched for total in each.reached(spent, begins[each.row.id])])
 
@@ -62,7 +62,7 @@ class _Watched:
     subscriptions: frozenset[UUID]
     since: datetime
 
-    def begin(self, items: Items) -> datetime:
+    def looked_at_from(self, items: Items) -> datetime:
         """The start of the first span that is looked at."""
         mine = (item for subscription in self.subscriptions for item in items.get(subscription, ()))
         return looked_at_from(self.limit, mine, self.since)
