@@ -233,3 +233,27 @@ def test_the_bounds_of_an_add_on_hold_for_changes_of_quantity(shop: Caller) -> N
     made = ordered(shop, "colo", "ips")
     answer = shop.post(path(made, "changes"), {"effective": "now", "quantities": {"ips": "9"}})
     assert wrong(answer) == [("/quantities/ips", "quantity_above_most")]
+
+
+def test_usage_of_an_add_on_is_counted_by_event_and_by_point_and_billed(shop: Caller, advance: Any) -> None:
+    shop.made("/v1/meters", {"code": "backup", "name": "Backup", "unit": "GB", "aggregation": "sum"})
+    backup = {**ENERGY, "charge_code": "backup", "meter": "backup"}
+    backup["currencies"] = {"EUR": {"model": "per_unit", "unit_price": "0.5"}}
+    power = {**ENERGY, "charge_code": "cooling", "currencies": {"EUR": {"model": "per_unit", "unit_price": "0.1"}}}
+    make(shop, "safe", "add_on", backup, power)
+    made = ordered(shop, "transit", "safe")
+    shop.made("/v1/sites", {"code": "ams-1", "name": "Amsterdam 1", "time_zone": "UTC"})
+    shop.made("/v1/points", {"site": "ams-1", "path": "rack-12/pdu-a", "kind": "outlet", "external_id": "pdu-a"})
+    advance("2026-02-03T00:00:00Z")
+    assigned = {"point": "pdu-a", "subscription": made["id"], "charge_code": "cooling", "from": FEBRUARY}
+    shop.made("/v1/assignments", assigned)
+    event = {"id": "b1", "subscription": made["id"], "meter": "backup", "at": FEBRUARY, "quantity": "40"}
+    assert shop.made("/v1/usage/events", {"events": [event]})["accepted"] == 1
+    reading = {"point": "pdu-a", "register": "active_energy", "unit": "Wh", "evidence": {"serial": "ZA1"}}
+    for at, value in ((FEBRUARY, "0"), ("2026-02-02T00:00:00Z", "100000")):
+        shop.made("/v1/usage/readings", {"readings": [{**reading, "at": at, "value": value}]})
+    shop.made(path(made, "changes"), {"effective": "now", "add_ons": {"remove": ["safe"]}})
+    advance("2026-03-01T02:00:00Z")
+    charged = billed(shop, made)
+    assert ("backup", "usage", 2000) in charged
+    assert [kind for code, kind, _ in charged if code == "cooling"] == ["usage"]

@@ -190,3 +190,16 @@ def test_another_provider_and_a_customer_put_no_charges_on(
     reader = new_caller(scopes=["subscriptions:read", "subscriptions:write"])
     assert reader.post(path, hands()).status_code == 403
     assert reader.get(path).status_code == 200
+
+
+def test_what_was_to_come_ends_with_the_subscription_and_what_was_done_is_billed(
+    shop: Caller, path: str, advance: Any
+) -> None:
+    done, to_come = shop.made(path, hands()), shop.made(path, hands(at="2026-01-25T00:00:00Z"))
+    advance("2026-01-20T00:00:00Z")
+    shop.made(f"{path.removesuffix('charges')}changes", {"effective": "now", "cancel": True})
+    advance("2026-02-01T02:00:00Z")
+    assert [line for line in lines(shop) if line[0] == "one_off"] == [("one_off", "A disk exchanged", 14250)]
+    states = {charge["id"]: charge["state"] for charge in shop.get(path).json["data"]}
+    assert states == {done["id"]: "billed", to_come["id"]: "withdrawn"}
+    assert refused(shop.post(path, hands())) == (409, "subscription_ended")
