@@ -9,9 +9,10 @@ import platform
 import shutil
 import sys
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 
-from benchmarks import copying, load, server
+from benchmarks import copying, load, processors, server
 from benchmarks.load import Outcome
 from benchmarks.server import Server
 
@@ -44,21 +45,26 @@ def measure(running: Server, args: argparse.Namespace) -> None:
     for kind in KINDS if args.only is None else (args.only,):
         for size in args.sizes:
             connections = 16 if size == 1 else 2
-            outcome = load.run(running, kind, size, connections=connections, seconds=args.seconds)
-            show(f"{kind}, {size} a request, {connections} connections", outcome)
+            with processors.spent(running) as seconds:
+                outcome = load.run(running, kind, size, connections=connections, seconds=args.seconds)
+            show(f"{kind}, {size} a request, {connections} connections", outcome, seconds)
             if kind == "events" and size == max(args.sizes):
-                copied = copying.run(running, size, connections=2, seconds=args.seconds)
-                show(f"raw COPY of events, {size} a commit, 2 connections", copied)
+                with processors.spent(running) as seconds:
+                    copied = copying.run(running, size, connections=2, seconds=args.seconds)
+                show(f"raw COPY of events, {size} a commit, 2 connections", copied, seconds)
                 print(f"  ratio to COPY: {outcome.rows_per_second / copied.rows_per_second:.2f}")
     print(json.dumps(server.settings_of(running)), file=sys.stderr)
 
 
-def show(what: str, outcome: Outcome) -> None:
+def show(what: str, outcome: Outcome, seconds: Mapping[str, float]) -> None:
+    """A line of figures, and one of processor time a row."""
     print(
         f"{what:48} {outcome.rows_per_second:9,.0f} rows/s {outcome.requests_per_second:8,.0f} requests/s"
         f"   p50 {outcome.percentile(50):6.1f} ms  p99 {outcome.percentile(99):6.1f} ms",
         flush=True,
     )
+    a_row = {name: 1e6 * spent / outcome.rows for name, spent in {**seconds, "client": outcome.client_seconds}.items()}
+    print("  processor time a row: " + ", ".join(f"{name} {spent:.1f} µs" for name, spent in a_row.items()), flush=True)
 
 
 if __name__ == "__main__":

@@ -46,7 +46,7 @@ def _client(running: Server, part: int, size: int, seconds: float, most: int, st
     with psycopg.connect(running.database) as connection:
         batches = [_encoded(connection, running, part, number, size) for number in range(most)]
         started.wait()
-        outcome, begun = Outcome(), time.perf_counter()
+        outcome, begun, spent_before = Outcome(), time.perf_counter(), time.process_time()
         for identities, events in batches:
             sent = time.perf_counter()
             for statement, data in ((IDENTITIES, identities), (EVENTS, events)):
@@ -59,6 +59,7 @@ def _client(running: Server, part: int, size: int, seconds: float, most: int, st
             outcome.latencies_ms.append((now - sent) * 1000)
             if now - begun >= seconds:
                 break
+        outcome.client_seconds = time.process_time() - spent_before
     results.put(outcome)
 
 

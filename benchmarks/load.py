@@ -32,6 +32,7 @@ class Outcome:
     rows: int = 0
     seconds: float = 0
     latencies_ms: list[float] = field(default_factory=list)
+    client_seconds: float = 0
 
     @property
     def rows_per_second(self) -> float:
@@ -45,7 +46,12 @@ class Outcome:
         return statistics.quantiles(self.latencies_ms, n=100)[percent - 1] if len(self.latencies_ms) > 1 else 0.0
 
     def __add__(self, other: Outcome) -> Outcome:
-        return Outcome(self.rows + other.rows, max(self.seconds, other.seconds), self.latencies_ms + other.latencies_ms)
+        return Outcome(
+            self.rows + other.rows,
+            max(self.seconds, other.seconds),
+            self.latencies_ms + other.latencies_ms,
+            self.client_seconds + other.client_seconds,
+        )
 
 
 def run(running: Server, kind: str, size: int, *, connections: int, seconds: float) -> Outcome:
@@ -154,7 +160,7 @@ def _client(
 
 
 def _exchange(selector: selectors.BaseSelector, waiting: list[bytes], size: int, seconds: float) -> Outcome:
-    outcome, begun = Outcome(), time.perf_counter()
+    outcome, begun, spent_before = Outcome(), time.perf_counter(), time.process_time()
     for key in list(selector.get_map().values()):
         _send(key, waiting)
     while selector.get_map():
@@ -168,6 +174,7 @@ def _exchange(selector: selectors.BaseSelector, waiting: list[bytes], size: int,
                 _send(key, waiting)
             else:
                 selector.unregister(key.fileobj)
+    outcome.client_seconds = time.process_time() - spent_before
     return outcome
 
 

@@ -34,6 +34,7 @@ class Server:
     """A running server and what there is to report usage of."""
 
     url: str
+    pid: int
     key: str
     provider_id: str
     directory: Path
@@ -80,14 +81,14 @@ def started(directory: Path) -> Iterator[Server]:
             text=True,
             check=True,
         )
-        yield _furnished(url, json.loads(made.stdout), directory)
+        yield _furnished(url, process.pid, json.loads(made.stdout), directory)
     finally:
         process.terminate()
         process.wait(60)
         subprocess.run([*busbar, "stop"], env=environment, cwd=CHECKOUT, capture_output=True, check=False)
 
 
-def _furnished(url: str, founded: dict[str, str], directory: Path) -> Server:
+def _furnished(url: str, pid: int, founded: dict[str, str], directory: Path) -> Server:
     key = founded["api_key"]
 
     def made(path: str, body: dict[str, Any]) -> Any:
@@ -107,7 +108,7 @@ def _furnished(url: str, founded: dict[str, str], directory: Path) -> Server:
         made("/v1/points", {"site": "ams", "path": f"rack-{n // 40}/outlet-{n % 40}", "kind": "outlet"})["id"]
         for n in range(POINTS)
     ]
-    return Server(url, key, founded["provider_id"], directory, subscriptions, points, meter["id"])
+    return Server(url, pid, key, founded["provider_id"], directory, subscriptions, points, meter["id"])
 
 
 def settings_of(running: Server) -> dict[str, str]:
