@@ -63,3 +63,13 @@ def test_a_plan_with_a_price_that_is_not_sound_is_refused_at_its_member(client: 
         assert answer.status_code == 422, example.why
         found = [(e["code"], e["pointer"]) for e in answer.json["errors"]]
         assert (example.code, f"/version/prices/0/currencies/EUR{example.pointer}") in found, example.why
+
+
+def test_an_index_in_another_currency_is_refused_at_its_line(client: Caller) -> None:
+    client.made("/v1/indexes", INDEX)
+    price = {"model": "indexed", "index": "day_ahead_nl"}
+    events = [{"at": "2026-03-01T00:05:00Z", "quantity": "3"}]
+    answer = ask(client, price, events=events, meter={"aggregation": "sum"})
+    assert [(e["code"], e["pointer"]) for e in answer.json["errors"]] == [
+        ("index_currency_differs", "/lines/0/price/index")
+    ]
