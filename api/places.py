@@ -9,14 +9,35 @@ from flask.views import MethodView
 
 from api.http import blueprint, context, page, refuses, require
 from api.schemas import ExternalIdQuery, page_of
-from api.schemas.places import WHOLE, Device, DeviceQuery, Point, PointNew, PointPatch, PointQuery, Site, SiteNew
+from api.schemas.places import (
+    WHOLE,
+    Device,
+    DeviceQuery,
+    Exchange,
+    ExchangeNew,
+    Point,
+    PointNew,
+    PointPatch,
+    PointQuery,
+    Site,
+    SiteNew,
+)
 from api.schemas.usage import PATH_EXAMPLE
 from models.places import Device as DeviceRow
 from models.places import Point as PointRow
 from models.places import Site as SiteRow
-from services import places, places_devices
+from services import metering_exchanges, places, places_devices
+from services.metering_exchanges import Exchange as ExchangeEntered
 
 blp = blueprint("places", "Places: sites, and the points where something is metered.")
+EXCHANGE_EXAMPLE = {
+    "register": "active_energy",
+    "unit": "kWh",
+    "at": "2026-03-16T08:20:00Z",
+    "closing": "513.2",
+    "opening": "3",
+    "reason": "Noted by R. Visser on work order 4711.",
+}
 POINT_EXAMPLE = {"site": "ams-1", "path": PATH_EXAMPLE, "kind": "outlet"}
 
 
@@ -91,6 +112,34 @@ class OnePoint(MethodView):
     def patch(self, body: dict[str, Any], point_id: UUID) -> PointRow:
         """Change a point. Its path names it in readings and stays."""
         return places.change_point(context(), point_id, body)
+
+
+@blp.route("/v1/points/<id(point):point_id>/exchanges")
+class Exchanges(MethodView):
+    @require("places:write")
+    @refuses(403, **WHOLE)
+    @refuses(
+        409,
+        no_exchange="The readings around this instant are missing, or of one device.",
+        exchange_entered="The registers of this exchange were entered already.",
+        instant_taken="There is a reading at this instant.",
+    )
+    @refuses(
+        422,
+        register_unknown="The point has no readings of such a counter.",
+        unit_mismatch="The register is read in another kind of unit.",
+        too_late="The instant is older than `usage_cutoff_days`.",
+        closing_below_last="The closing value is below the old device's last reading.",
+        opening_above_first="The opening value is above the new device's first reading.",
+    )
+    @blp.arguments(ExchangeNew, example=EXCHANGE_EXAMPLE)
+    @blp.response(201, Exchange)
+    def post(self, body: dict[str, Any], point_id: UUID) -> ExchangeEntered:
+        """Enter the registers of an exchange.
+
+        What lies between them and the polls is billed as it was noted (`substituted`), instead of estimated.
+        """
+        return metering_exchanges.enter(context(), point_id, body)
 
 
 @blp.route("/v1/devices")

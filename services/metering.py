@@ -43,7 +43,7 @@ def take_readings(ctx: Context, sent: Sent[SentReading], *, site_id: UUID | None
     if taking.candidates:
         fresh = _append(ctx, taking, now)
         taking.receipt.accepted = len(fresh)
-        _work_out(ctx, fresh, now)
+        work_out(ctx, fresh, now)
     taking.receipt.rejected.sort(key=lambda r: r.index)
     return taking.receipt
 
@@ -67,7 +67,7 @@ def _append(ctx: Context, taking: Taking, now: datetime) -> list[Candidate]:
     return [rows[key] for key in rows if key in new]
 
 
-def _work_out(ctx: Context, fresh: Sequence[Candidate], now: datetime) -> None:
+def work_out(ctx: Context, fresh: Sequence[Candidate], now: datetime) -> None:
     """Intervals, epochs, hours, heads, anomalies and devices of every register that has something new."""
     registers: dict[UUID, RegisterState] = {}
     news: dict[UUID, list[Reading]] = defaultdict(list)

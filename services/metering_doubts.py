@@ -35,7 +35,10 @@ from stores.usage.port import RegisterState, Rewrite
 CONFLICT, UNIT, STUCK = "reading_conflict", "unit_suspect", "stuck"
 # kind of anomaly -> the event that tells of it, and what to do about it
 KINDS: Mapping[str, tuple[str, str]] = {
-    Step.SWAP: ("meter.swapped", "Enter the closing and opening registers if an engineer noted them."),
+    Step.SWAP: (
+        "meter.swapped",
+        "Enter the closing and opening registers (`POST /v1/points/{id}/exchanges`) if an engineer noted them.",
+    ),
     Step.RESET: ("meter.reset", "Ask who zeroed the register; close write access over SNMP."),
     Step.REBOOT: ("meter.restarted", "Nothing, if the device was meant to restart; its counter does not survive that."),
     Step.NEGATIVE: ("meter.negative_step", "Look at the device: the register fell without a swap, reset or restart."),

@@ -74,7 +74,7 @@ def sort_readings(ctx: Context, sent: Sent[SentReading], site_id: UUID | None = 
     wanted: dict[tuple[UUID, str], tuple[UUID, str, str, str]] = {}
     for _, reading in good:
         if (point := points.get(reading.point)) is not None:
-            wanted.setdefault((point, reading.register), (point, reading.register, *_kept_as(reading.unit)))
+            wanted.setdefault((point, reading.register), (point, reading.register, *kept_as(reading.unit)))
     registers = backend().lock_registers(ctx.session, ctx.provider.id, list(wanted.values())) if wanted else {}
     first: dict[tuple[UUID, datetime], Decimal] = {}
     for index, reading in good:
@@ -83,7 +83,7 @@ def sort_readings(ctx: Context, sent: Sent[SentReading], site_id: UUID | None = 
     return taking
 
 
-def _kept_as(unit: str) -> tuple[str, str]:
+def kept_as(unit: str) -> tuple[str, str]:
     """The unit and kind of a register that is first read in this unit."""
     kind = "gauge" if unit in LEVELS or dimension(unit) == "power" else "counter"
     return BASE_UNITS.get(dimension(unit) or "", unit), kind

@@ -58,6 +58,41 @@ class PointNew(Schema):
     metadata = fields.Metadata()
 
 
+class ExchangeNew(Schema):
+    """The registers that were noted when a device was exchanged."""
+
+    register = fields.String(required=True, min_length=1, max_length=255, example="active_energy")
+    unit = fields.String(required=True, min_length=1, max_length=20, example="kWh")
+    at = fields.Instant(
+        required=True, description="Between the last reading of the old device and the new one's first."
+    )
+    closing = fields.DecimalString(required=True, minimum=0, description="The old register's last value.")
+    opening = fields.DecimalString(required=True, minimum=0, description="The new register's first value.")
+    reason = fields.String(required=True, min_length=1, max_length=500, description="Who noted it, and where.")
+
+
+class ExchangeReading(Schema):
+    """A reading beside an exchange, in the register's unit."""
+
+    at = fields.Instant(required=True)
+    value = fields.DecimalString(required=True)
+    serial = fields.String(required=True, allow_none=True)
+
+
+class Exchange(Schema):
+    """An exchange as it was entered; all values are in the register's unit."""
+
+    point = fields.TypeID("point", attribute="point_id", required=True)
+    register = fields.String(required=True)
+    unit = fields.String(required=True)
+    at = fields.Instant(required=True)
+    closing = fields.DecimalString(required=True)
+    opening = fields.DecimalString(required=True)
+    reason = fields.String(required=True)
+    last = fields.Nested(ExchangeReading, required=True, description="The old device's last reading.")
+    first = fields.Nested(ExchangeReading, required=True, description="The new device's first reading.")
+
+
 class PointPatch(Schema):
     """What may change of a point."""
 

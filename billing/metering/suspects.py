@@ -21,16 +21,24 @@ def other_unit(head: Head, reading: Reading, limits: Limits) -> Decimal | None:
     """What a reading would have to be multiplied by to go on where the register was, within a hundredth; None where
     it does not look like that, or where a rule explains the step.
 
-    A new firmware that tells kWh where it told Wh shows as a fall without a reason, the other way round as a spike.
+    A new firmware that tells kWh where it told Wh shows as a fall, with the restart that it took or without a reason;
+    the other way round as a spike.
     """
     step, before = decide(head, reading, limits), head.reading.value
-    if step not in (Step.NEGATIVE, Step.SPIKE) or min(before, reading.value) < LEAST:
+    if step not in (Step.NEGATIVE, Step.REBOOT, Step.SPIKE) or min(before, reading.value) < LEAST:
+        return None
+    if step is Step.REBOOT and _counted_since(head, reading):
         return None
     for factor in FACTORS:
-        scale = factor if step is Step.NEGATIVE else EXACT.divide(Decimal(1), factor)
+        scale = EXACT.divide(Decimal(1), factor) if step is Step.SPIKE else factor
         if abs(EXACT.subtract(EXACT.multiply(reading.value, scale), before)) * 100 <= before:
             return scale
     return None
+
+
+def _counted_since(head: Head, reading: Reading) -> bool:
+    """Whether the register can have counted its value from zero, if the load was at most ten times what it was."""
+    return head.rate is not None and reading.value <= head.rate.over(reading.at - head.reading.at) * 10
 
 
 def should_have_moved(resolution: Decimal, unit: str) -> Decimal | None:

@@ -279,6 +279,34 @@ def test_an_exchange_in_the_middle_is_seen_in_usage_anomalies_and_events(metered
     assert metered.get("/v1/anomalies?status=open").json["data"] == []
 
 
+def test_the_registers_of_an_exchange_can_be_entered(metered: Caller) -> None:
+    rows = [reading(f"{h:02}:00", str(500 + h)) for h in range(6)]
+    rows += [reading(f"{h:02}:00", str(h - 6), evidence={"serial": "ZB30"}) for h in range(6, 12)]
+    metered.made("/v1/usage/readings", {"readings": rows})
+    (point,) = metered.get("/v1/points?external_id=pdu-a").json["data"]
+    noted = {"register": "active_energy", "unit": "kWh", "at": "2026-01-14T05:30:00Z", "reason": "work order 4711"}
+    path = f"/v1/points/{point['id']}/exchanges"
+    entered = metered.made(path, noted | {"closing": "505.75", "opening": "0"})
+    assert (entered["closing"], entered["last"]["value"], entered["first"]["serial"]) == ("505750", "505000", "ZB30")
+    quality = used(metered)["items"][0]["quality"]
+    assert (quality["measured"], quality["substituted"], quality["estimated"]) == ("10", "0.75", "0")
+    wrong = metered.post(path, noted | {"closing": 505.75, "opening": "0"})
+    assert (wrong.status_code, wrong.json["code"]) == (422, "decimal_string_expected")
+    again = metered.post(path, noted | {"closing": "505.75", "opening": "0"})
+    assert (again.status_code, again.json["code"]) == (409, "instant_taken")
+    assert metered.post("/v1/points/pt_01h455vb4pex5vsknk084sn02q/exchanges", noted).status_code in (404, 422)
+
+
+def test_a_register_in_another_unit_is_held_and_listed(metered: Caller) -> None:
+    metered.made("/v1/usage/readings", {"readings": [reading("00:00", "74057.676")]})
+    receipt = metered.made("/v1/usage/readings", {"readings": [reading("01:00", "740.577")]})
+    assert codes(receipt) == [(0, "unit_suspect")]
+    (kept,) = metered.get("/v1/usage/quarantine?cause=unit_suspect").json["data"]
+    assert (kept["value"], kept["unit"]) == ("740.577", "kWh")
+    (anomaly,) = metered.get("/v1/anomalies?type=unit_suspect").json["data"]
+    assert anomaly["evidence"]["factor"] == "100"
+
+
 def test_bad_readings_are_refused_by_their_index_and_the_rest_is_taken(metered: Caller) -> None:
     metered.made("/v1/usage/readings", {"readings": [reading("00:00", "1000")]})
     receipt = metered.made(

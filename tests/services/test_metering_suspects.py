@@ -118,7 +118,7 @@ def test_a_person_who_finds_the_value_right_lets_it_in(ctx: Context) -> None:
     ("before", "after", "evidence"),
     [
         ("740577", "7405.77", {"serial": "ZB1"}),  # another device
-        ("740577", "7405.77", {"boots": 2}),  # a restart that lost the counter
+        ("1000", "10", {"boots": 2}),  # a restart that lost the counter
         ("0.05", "0.0005", {}),  # too little to tell a hundredth by
         ("740577", "7300", {}),  # no unit makes it fit
         ("10", "1000", {}),  # a rise that no breaker is known to forbid
@@ -128,11 +128,19 @@ def test_a_fall_that_something_explains_or_no_unit_makes_fit_is_not_held(
     ctx: Context, before: str, after: str, evidence: dict[str, Any]
 ) -> None:
     metered = a_metered_point(ctx)
-    told = {"serial": "ZA1", "boots": 1}
+    told = {"serial": "ZA1", "boots": 1, "power_w": "1200"}
     receipt = take(
         ctx, read(metered.point, DAY, before, **told), read(metered.point, DAY + HOUR, after, **(told | evidence))
     )
     assert (receipt.accepted, receipt.rejected) == (2, [])
+
+
+def test_a_restart_with_another_unit_is_no_counter_from_zero(ctx: Context) -> None:
+    """A new firmware takes a restart; seven hundred kWh within its few minutes were never counted."""
+    metered = a_metered_point(ctx)
+    take(ctx, read(metered.point, DAY, "74057.676", boots=1, power_w="1200"))
+    receipt = take(ctx, read(metered.point, DAY + HOUR, "740.577", boots=2, uptime_s="180"))
+    assert [r.code for r in receipt.rejected] == ["unit_suspect"]
 
 
 def test_a_rise_to_another_unit_is_held_where_the_breaker_forbids_it(ctx: Context) -> None:
