@@ -9,15 +9,18 @@ from decimal import Decimal
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from jsonschema import Draft202012Validator
 
 import billing.pricing
 from billing.metered import plain
+from billing.modifier_examples import EXAMPLES as MODIFIED
 from billing.price import parse_price, schema
 from billing.pricing_model import BadExample, BadUsage, Example, PricingModel, models
 from core.decimals import EXACT, exact, format_decimal
 from core.errors import Invalid, Refused
 
 EXAMPLES = [pytest.param(e, id=f"{m.name}: {e.why}") for m in models().values() for e in m.examples]
+AROUND = [pytest.param(e, id=f"around: {e.why}") for e in MODIFIED]
 NO_PRICE = [pytest.param(e, id=f"{m.name}: {e.why}") for m in models().values() for e in m.no_price]
 REFUSALS = [pytest.param(e, id=f"{m.name}: {e.why}") for m in models().values() for e in m.refusals]
 
@@ -90,6 +93,13 @@ def test_all_wrong_members_are_named_at_once() -> None:
 
 def test_the_schema_of_a_price_covers_every_model() -> None:
     assert [option["title"] for option in schema()["oneOf"]] == list(models())
+
+
+@pytest.mark.parametrize("example", EXAMPLES + AROUND)
+def test_the_schema_takes_every_example_as_one_model(example: Example) -> None:
+    price = {name: value for name, value in example.price.items() if value is not None}
+    fitting = [option["title"] for option in schema()["oneOf"] if Draft202012Validator(option).is_valid(price)]
+    assert fitting == [price["model"]]
 
 
 MONEY = st.decimals(min_value=0, max_value=10**6, places=6)
