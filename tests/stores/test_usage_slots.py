@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -180,3 +181,31 @@ def test_registers_are_cut_in_the_database_as_the_engine_cuts_them(
         assert (slot.registers, slot.unknown) == (1, int(known < end - start))
     (one,) = whole.values()
     assert usage.quality.total == one.quality.total
+
+
+@patient
+@given(lives, st.sampled_from([15, 60]), st.integers(0, 300))
+def test_a_run_of_slots_is_what_its_slots_are_one_by_one(
+    open_unit: Open, life: list[tuple[int, Decimal, bool]], minutes: int, shift: int
+) -> None:
+    """Also after the last reading, where the rest is estimated; and from where the assignment begins."""
+    with open_unit() as ctx:
+        metered = a_metered_point(ctx)
+        at, value = DAY - 13 * MINUTE, Decimal(1000)
+        take(ctx, read(metered.point, at, str(value)))
+        for seconds, step, _ in life:
+            at, value = at + timedelta(seconds=seconds), value + step
+            take(ctx, read(metered.point, at, f"{value:f}"))
+        send(ctx, [an_event(metered, f"{metered.item}", DAY + 40 * MINUTE, "2")])
+        start = DAY + shift * MINUTE * (minutes == 15)
+        edges = tuple(start + i * minutes * MINUTE for i in range(13))
+        run, _ = ask(ctx, metered, SlotRequest(*[UUID_NONE] * 3, "kWh", edges))
+        singly = [replace(run, edges=pair) for pair in pairwise(edges)]
+        found = slots_many(ctx.session, ctx.provider.id, [run, *singly], now=DAY + 18 * HOUR)
+    assert [slot.quality for slot in found[run].slots] == [found[one].slots[0].quality for one in singly]
+    assert [slot.sum for slot in found[run].slots] == [found[one].slots[0].sum for one in singly]
+    together = {p.register: p.estimate.quantity if p.estimate else 0 for p in found[run].evidence.points}
+    for point in found[run].evidence.points:
+        assert together[point.register] == sum(
+            p.estimate.quantity for one in singly for p in found[one].evidence.points if p.estimate
+        )
