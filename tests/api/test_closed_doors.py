@@ -96,7 +96,14 @@ def _changes(paths: dict[str, Any], known: dict[str, list[str]]) -> Iterator[tup
         for method in METHODS:
             if filled is not None and method != "get" and method in operations:
                 content = operations[method].get("requestBody", {}).get("content", {})
-                yield method.upper(), filled, next(iter(content.values()), {}).get("example")
+                for body in _examples(next(iter(content.values()), {})):
+                    yield method.upper(), filled, body
+
+
+def _examples(content: dict[str, Any]) -> list[Any]:
+    """The bodies that a description shows; None where it shows none."""
+    named = [example["value"] for example in content.get("examples", {}).values()]
+    return named or [content.get("example")]
 
 
 def test_another_provider_changes_none_of_it(
