@@ -31,7 +31,8 @@ class Billable:
         amount: rounded, net; negative for a credit.
         beneficiary: the account that received it, with the name its lines are ordered by.
         subscription_id, subscription_order: whose charge it is, and the age of that subscription.
-        charge_order: the position of the charge code within its plan version.
+        charge_order: where it stands among the charges of its subscription: those of its own plan first, then by plan
+            what that contains, then add-ons, then what was put on by hand; within a plan version by position.
         start: of its span; a one-off's instant.
     """
 
@@ -44,7 +45,7 @@ class Billable:
     beneficiary_is_payer: bool
     subscription_id: UUID
     subscription_order: datetime
-    charge_order: int
+    charge_order: tuple[int, str, int]
     start: datetime
 
 

@@ -10,11 +10,12 @@ from billing.metering.quality import Quality, Shares
 from core.decimals import EXACT, ROUNDING, format_decimal
 
 HUNDRED = Decimal(100)
+PLACES = Decimal("0.000000000001")
 _UNSURE = (Quality.ESTIMATED, Quality.SUBSTITUTED, Quality.INTERPOLATED)
 
 
 def unit_price(inputs: Mapping[str, Any]) -> Decimal | None:
-    """The price of one unit in major units, where one price made the whole amount, else None.
+    """The price of one unit in major units, less its discount, where one price made the whole amount, else None.
 
     Args:
         inputs: those of a charge, as `rating` made them. A credit has no parts.
@@ -22,7 +23,20 @@ def unit_price(inputs: Mapping[str, Any]) -> Decimal | None:
     parts = inputs.get("parts", [])
     if len(parts) != 1 or "unit_price" not in parts[0]:
         return None
-    return Decimal(parts[0]["unit_price"])
+    price = Decimal(parts[0]["unit_price"])
+    left = EXACT.subtract(HUNDRED, Decimal(inputs.get("discount", "0")))
+    return (
+        price
+        if left == HUNDRED
+        else EXACT.divide(EXACT.multiply(price, left), HUNDRED).quantize(PLACES, context=ROUNDING)
+    )
+
+
+def words(name: str, discount: Decimal) -> str:
+    """What a line says was delivered: the price's name, and what a bundle takes off it."""
+    if discount == HUNDRED:
+        return f"{name}, included"
+    return f"{name}, less {format_decimal(discount)} %" if discount else name
 
 
 def quality(inputs: Mapping[str, Any]) -> dict[str, str] | None:

@@ -19,13 +19,14 @@ from billing.adjustments import ADJUSTMENT, Closed, adjust, closed_spans, correc
 from billing.drawdown import DRAWDOWN, drawn, waits_for_usage
 from billing.index_spans import indexed_spans
 from billing.items import USAGE
+from billing.lines import words
 from billing.metered import Index
 from billing.proposal import CREDIT, Parked, Proposal, ProposedCharge, ShrunkClaim, due_spans, propose
 from billing.rating import shown
 from core.ids import new_id
 from core.period import parse_instant
 from models.billing import BilledSpan
-from services import contract_items
+from services import contract_items, metering_missing
 from services.context import Context
 from services.contract_items import Contracts
 from services.indexes import load as load_indexes
@@ -125,6 +126,7 @@ def claim(ctx: Context, proposed: Proposed) -> list[dict[str, Any]]:
         if charge.claim_id is None and charge.draws_on is not None:
             row["claim_id"] = made[charge.item_id, charge.draws_on.start]["claim_id"]
     add_rows(ctx, BilledSpan, [_claim(row) for row in fresh])
+    metering_missing.report(ctx, proposed.proposal.charges)
     return rows
 
 
@@ -172,7 +174,7 @@ def _charge(ctx: Context, charge: ProposedCharge, contracts: Contracts) -> dict[
         "exact": Decimal(shown(charge.exact)),
         "amount": charge.amount,
         "currency": charge.currency,
-        "description": PREFIXES.get(charge.kind, "") + price.words,
+        "description": PREFIXES.get(charge.kind, "") + words(price.words, charge.discount),
         "inputs": charge.inputs,
         "known_until": _known_until(ctx, charge),
         "created_at": ctx.now,

@@ -18,6 +18,7 @@ from sqlalchemy.orm import aliased
 
 from billing.invoices import Billable, DocumentKey, PlannedDocument, collect
 from billing.lines import quality, unit_price
+from billing.offers import ADD_ON, BASE, BUNDLE
 from billing.states import INVOICE
 from billing.tax import TaxSubtotal, flat_rate
 from core.decimals import format_decimal
@@ -26,7 +27,7 @@ from core.money import Money
 from core.period import utc
 from models.accounts import Account
 from models.billing import Charge, Invoice, InvoiceLine
-from models.catalog import Plan, Price
+from models.catalog import Plan, PlanVersion, Price
 from models.providers import Seller
 from models.subscriptions import Subscription
 from services import outbox
@@ -35,6 +36,8 @@ from services.invoicing_view import invoice_json
 from services.outbox import Emission
 from services.sets import add_rows, among, change_rows
 
+# Where the charges of a subscription stand, by the kind of their plan; those of no plan last.
+RANKS = {BUNDLE: 0, BASE: 1, ADD_ON: 2}
 # What a line shows of its charge.
 SHOWN = (
     "id payer_id seller_id beneficiary_id subscription_id price_id kind charge_code description currency amount"
@@ -49,7 +52,7 @@ class Names:
     accounts: Mapping[UUID, str]
     sellers: Mapping[UUID, Any]
     subscriptions: Mapping[UUID, Any]
-    positions: Mapping[UUID, int]
+    orders: Mapping[UUID, tuple[int, str, int]]
 
 
 @dataclass(frozen=True)
@@ -108,12 +111,18 @@ def _names(ctx: Context, charges: Collection[Mapping[str, Any]]) -> Names:
     read = ctx.session.execute
     accounts = read(rows(Account.name, table=Account, ids=wanted("beneficiary_id")))
     sellers = read(rows(Seller.tax_rate, Seller.tax_name, table=Seller, ids=wanted("seller_id")))
-    positions = read(rows(Price.position, table=Price, ids=wanted("price_id")))
+    prices = (
+        rows(Price.position, Plan.name, Plan.kind, Plan.id.label("plan_id"), table=Price, ids=wanted("price_id"))
+        .outerjoin(
+            PlanVersion, and_(PlanVersion.provider_id == Price.provider_id, PlanVersion.id == Price.plan_version_id)
+        )
+        .outerjoin(Plan, and_(Plan.provider_id == PlanVersion.provider_id, Plan.id == PlanVersion.plan_id))
+    )
     return Names(
         {row.id: row.name for row in accounts},
         {row.id: row for row in sellers},
         {row.id: row for row in read(subscription)},
-        {row.id: row.position for row in positions},
+        {row.id: (RANKS.get(row.kind, len(RANKS)), f"{row.name} {row.plan_id}", row.position) for row in read(prices)},
     )
 
 
@@ -130,7 +139,7 @@ def _billable(charge: Mapping[str, Any], names: Names) -> Billable:
         beneficiary_is_payer=charge["beneficiary_id"] == charge["payer_id"],
         subscription_id=charge["subscription_id"],
         subscription_order=utc(names.subscriptions[charge["subscription_id"]].created_at),
-        charge_order=names.positions[charge["price_id"]],
+        charge_order=names.orders[charge["price_id"]],
         start=utc(charge["start_at"]),
     )
 

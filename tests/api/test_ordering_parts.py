@@ -124,6 +124,23 @@ def test_a_bundle_is_one_subscription_with_its_discounts(shop: Caller, advance: 
     ]
 
 
+def test_an_invoice_shows_a_bundle_first_then_what_it_contains_then_add_ons(shop: Caller, advance: Any) -> None:
+    shop.made("/v1/subscriptions", order(plan="flat", add_ons=[{"plan": "day"}], start={"at": "2026-02-01T00:00:00Z"}))
+    advance("2026-02-01T02:00:00Z")
+    invoice = shop.get("/v1/invoices").json["data"][0]
+    lines = shop.get(f"/v1/invoices/{invoice['id']}/lines").json["data"]
+    assert [(line["charge_code"], line["description"], line["amount"]) for line in lines] == [
+        ("pack", "Colocation", 35000),
+        ("rack", "Colocation, rack, included", 0),
+        ("setup", "Colocation, setup, included", 0),
+        ("traffic", "Colocation", 10000),
+        ("support", "Colocation", 5000),
+    ]
+    told = shop.get(f"/v1/invoices/{invoice['id']}/lines/{lines[1]['id']}/explanation").json
+    assert (told["discount"], told["exact"]) == ("100", "0")
+    assert shop.get(f"/v1/invoices/{invoice['id']}/pdf").status_code == 200
+
+
 def test_a_bundle_is_billed_once_and_gives_back_what_it_billed(shop: Caller, advance: Any) -> None:
     made = shop.made("/v1/subscriptions", order(plan="pack", start={"at": "2026-02-01T00:00:00Z"}))
     advance("2026-02-01T02:00:00Z")

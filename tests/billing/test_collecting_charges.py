@@ -27,7 +27,7 @@ def charge(amount: int, key: DocumentKey = KEY, **changes: object) -> Billable:
         beneficiary_is_payer=True,
         subscription_id=UUID(int=7),
         subscription_order=JANUARY,
-        charge_order=0,
+        charge_order=(1, "Colo", 0),
         start=JANUARY,
     )
     return replace(plain, **changes)  # type: ignore[arg-type]
@@ -56,8 +56,8 @@ def test_the_payers_own_lines_stand_first_then_those_of_each_beneficiary() -> No
     expected = [
         charge(1, **older),
         charge(2),
-        charge(3, charge_order=1),
-        charge(4, charge_order=1, start=datetime(2026, 2, 1, tzinfo=UTC)),
+        charge(3, charge_order=(1, "Colo", 1)),
+        charge(4, charge_order=(1, "Colo", 1), start=datetime(2026, 2, 1, tzinfo=UTC)),
         charge(5, **bob),
         charge(6, **zed),
     ]

@@ -4,11 +4,18 @@ from decimal import Decimal
 
 import pytest
 
-from billing.lines import quality, quality_note, unit_price
+from billing.lines import quality, quality_note, unit_price, words
 
 
 def test_a_line_shows_its_unit_price_where_one_price_made_the_amount() -> None:
     assert unit_price({"parts": [{"quantity": "3", "unit_price": "0.25", "exact": "0.75"}]}) == Decimal("0.25")
+
+
+def test_a_line_of_a_bundle_shows_what_it_takes_off() -> None:
+    parts = [{"quantity": "3", "unit_price": "310", "exact": "930"}]
+    assert unit_price({"parts": parts, "discount": "12.5"}) == Decimal("271.25")
+    assert words("Rack", Decimal("12.5")) == "Rack, less 12.5 %"
+    assert (words("Rack", Decimal(100)), words("Rack", Decimal(0))) == ("Rack, included", "Rack")
 
 
 @pytest.mark.parametrize(
