@@ -15,7 +15,7 @@ from uuid import UUID
 from billing.metering.intervals import Replay, replay
 from billing.metering.late import Window, rework
 from billing.metering.readings import Limits, Reading
-from services import metering_doubts, metering_suspects, places_devices, spending_news
+from services import metering_doubts, metering_missing, metering_suspects, places_devices, spending_news
 from services.clock import system_now
 from services.context import Context
 from services.metering_taking import Candidate, Taking, sort_readings
@@ -88,6 +88,7 @@ def work_out(ctx: Context, fresh: Sequence[Candidate], now: datetime) -> None:
         spending_news.note_registers(ctx, {r.register_id: r.intervals[0].start for r, _ in rewrites if r.intervals})
     metering_doubts.report_breaks(ctx, registers, rewrites)
     metering_suspects.report_stuck(ctx, registers, rewrites)
+    metering_missing.settle(ctx, registers, rewrites)
     places_devices.note(ctx, registers, [rewrite for rewrite, _ in rewrites])
 
 

@@ -32,7 +32,7 @@ from services.sets import among
 from services.usage_sent import SentReading
 from stores.usage.port import RegisterState, Rewrite
 
-CONFLICT, UNIT, STUCK = "reading_conflict", "unit_suspect", "stuck"
+CONFLICT, UNIT, STUCK, MISSING = "reading_conflict", "unit_suspect", "stuck", "readings_missing"
 # kind of anomaly -> the event that tells of it, and what to do about it
 KINDS: Mapping[str, tuple[str, str]] = {
     Step.SWAP: (
@@ -52,6 +52,10 @@ KINDS: Mapping[str, tuple[str, str]] = {
         "Correct the unit or scale of the device's profile; dismiss this if the value is right.",
     ),
     STUCK: ("meter.stuck", "Look at the device: power flows, and its register stands still."),
+    MISSING: (
+        "meter.readings_missing",
+        "Look at the agent and the device, or end the assignment of a place that is gone.",
+    ),
     CONFLICT: ("meter.reading_conflict", "Two values for one instant: look which of the senders is wrong."),
 }
 
@@ -87,12 +91,12 @@ def report_breaks(
         ]
         if not rewrite.appends:
             _resolve(ctx, register, rewrite, {(str(b.step), b.after.at) for b in result.breaks})
-    _report(ctx, rows)
+    report(ctx, rows)
 
 
 def report_conflicts(ctx: Context, conflicts: Iterable[Candidate]) -> None:
     """Write an anomaly and an event for each conflict."""
-    _report(
+    report(
         ctx,
         [
             _row(c.register, CONFLICT, c.at, {"refused": format_decimal(c.value), "unit": c.register.unit})
@@ -108,7 +112,7 @@ def report_units(ctx: Context, held: Iterable[tuple[Candidate, Reading, Decimal]
     Args:
         held: each with the reading before, and the factor by which it would go on there.
     """
-    _report(
+    report(
         ctx,
         [
             _row(
@@ -145,7 +149,7 @@ def report_stuck(ctx: Context, found: Iterable[tuple[RegisterState, Reading, dat
         )
     ).all()
     told = {tuple(row) for row in known}
-    _report(
+    report(
         ctx,
         [
             _row(
@@ -182,11 +186,21 @@ def units_accepted(ctx: Context, suspects: Iterable[tuple[RegisterState, datetim
 
 
 def _row(register: RegisterState, kind: str, at: datetime, told: dict[str, Any]) -> dict[str, Any]:
-    told["suggestion"] = KINDS[kind][1]
+    told["suggestion"] = suggestion(kind)
     return {"point_id": register.point_id, "register": register.name, "kind": str(kind), "at": at, "evidence": told}
 
 
-def _report(ctx: Context, rows: Sequence[dict[str, Any]]) -> None:
+def suggestion(kind: str) -> str:
+    """What to do about a kind of anomaly."""
+    return KINDS[kind][1]
+
+
+def report(ctx: Context, rows: Sequence[dict[str, Any]]) -> None:
+    """Write anomalies that are not known yet, each with its event.
+
+    Args:
+        rows: `point_id`, `register`, `kind`, `at`, `evidence`; the first four are an anomaly's identity.
+    """
     if not rows:
         return
     common = {"provider_id": ctx.provider.id, "created_at": ctx.now}

@@ -15,5 +15,6 @@ EVENTS = (
     ),
     EventType("meter.unit_suspect", "anomaly", "A register's value looks like another unit's; its readings are held."),
     EventType("meter.stuck", "anomaly", "A register stands still while power flows."),
+    EventType("meter.readings_missing", "anomaly", "Readings were missing when a span was billed; it was estimated."),
     EventType("meter.reading_conflict", "anomaly", "Two values were sent for one instant; the first is kept."),
 )

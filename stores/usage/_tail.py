@@ -24,10 +24,11 @@ from stores.statements import run
 from stores.usage._slots import Found, Piece
 
 HEADS = """
-SELECT r.id, r.unit, r.rate_quantity, r.rate_seconds, p.rating, f.start_at
+SELECT r.id, r.unit, r.rate_quantity, r.rate_seconds, p.rating, f.start_at, l.evidence
 FROM unnest(%(registers)b::uuid[]) AS w (register_id)
 JOIN register r ON r.provider_id = %(provider)b AND r.id = w.register_id
 JOIN point p ON p.provider_id = r.provider_id AND p.id = r.point_id
+JOIN reading l ON l.provider_id = r.provider_id AND l.register_id = r.id AND l.at = r.reading_at
 CROSS JOIN LATERAL (
   SELECT e.start_at FROM epoch e WHERE e.provider_id = %(provider)b AND e.register_id = w.register_id
   ORDER BY e.start_at LIMIT 1) f
@@ -119,9 +120,9 @@ def _histories(session: Session, provider_id: UUID, silent: Mapping[UUID, Silent
             same=same[register],
             all=whole.get(register, Known()),
             rate=None if seconds is None else Rate(quantity, seconds),
-            cap=Limits.rated(unit, rating or {}).rate,
+            cap=Limits.rated(unit, rating or {}).else_of(Limits.told(unit, evidence or {})).rate,
         )
-        for register, unit, quantity, seconds, rating, _ in heads
+        for register, unit, quantity, seconds, rating, _, evidence in heads
     }
 
 

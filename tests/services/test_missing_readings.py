@@ -8,12 +8,14 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from sqlalchemy import event
+from sqlalchemy import event, select
 
 from billing.lines import quality_note
 from billing.metering.quality import Shares
 from billing.metering.slots import SlotRequest, Usage
 from models.billing import InvoiceLine
+from models.outbox import OutboxEvent
+from models.places import Anomaly
 from runtime.house import House
 from services import invoicing, subscription_usage
 from services.context import Context
@@ -158,6 +160,33 @@ def test_an_estimate_is_never_more_than_the_rating(ctx: Context) -> None:
     metered = a_metered_point(ctx, rating={"current_a": "16", "voltage_v": "230"})
     take(ctx, read(metered.point, NEW_YEAR, "100", power_w="9000"))
     assert usage_of(ctx, metered, NEW_YEAR, NEW_YEAR + 10 * HOUR).quality.total == Decimal("36.8")
+
+
+def test_nor_more_than_what_the_device_says_it_carries(ctx: Context) -> None:
+    metered = a_metered_point(ctx)
+    take(ctx, read(metered.point, NEW_YEAR, "100", power_w="9000", rated_power_w="3680"))
+    assert usage_of(ctx, metered, NEW_YEAR, NEW_YEAR + 10 * HOUR).quality.total == Decimal("36.8")
+
+
+def test_people_and_programs_are_told_until_readings_come(open_unit: Open, silent: Metered) -> None:
+    def told() -> list[tuple[str, datetime, str]]:
+        with open_unit() as ctx:
+            rows = ctx.session.scalars(
+                select(Anomaly).where(Anomaly.provider_id == ctx.provider.id).order_by(Anomaly.at)
+            )
+            return [(row.kind, row.at, row.status) for row in rows]
+
+    assert told() == []
+    billed(open_unit, FEBRUARY)
+    billed(open_unit, MARCH)
+    assert told() == [("readings_missing", DEAD, "open"), ("readings_missing", FEBRUARY, "open")]
+    with open_unit() as ctx:
+        events = select(OutboxEvent.type).where(
+            OutboxEvent.provider_id == ctx.provider.id, OutboxEvent.type.like("meter.%")
+        )
+        assert list(ctx.session.scalars(events)) == ["meter.readings_missing"] * 2
+        take(ctx, read(silent.point, MARCH, "1500"))
+    assert [status for *_, status in told()] == ["resolved"] * 2
 
 
 def test_nothing_is_estimated_before_the_first_reading(ctx: Context) -> None:
