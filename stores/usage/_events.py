@@ -108,7 +108,7 @@ def append(session: Session, provider_id: UUID, rows: EventColumns, received_at:
 def _all_new(session: Session, parameters: dict[str, Any]) -> bool:
     """Store events on the supposition that none was known; False, and nothing stored, if one was."""
     try:
-        with session.begin_nested():
+        with session.begin_nested():  # a savepoint of the request's transaction
             run(session, APPEND_NEW, parameters)
     except IntegrityError as error:
         if getattr(error.orig, "sqlstate", None) == UNIQUE_VIOLATION:
