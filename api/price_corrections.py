@@ -18,7 +18,7 @@ blp = blueprint("price-corrections", "Corrections of prices that were wrong from
 
 @blp.route("/v1/plan-versions/<id(plan_version):version_id>/corrections")
 class VersionCorrections(MethodView):
-    @require("catalog:read")
+    @require("catalog:read", of_provider=True)
     @blp.arguments(ListQuery, location="query")
     @blp.response(200, page_of(PriceCorrection))
     def get(self, query: dict[str, Any], version_id: UUID) -> dict[str, Any]:

@@ -2,7 +2,8 @@
 
 A running span is rated whole, by the functions that bill it when it has ended: what is included is included in full,
 a minimum is due in full. So the amount grows into what is billed, and equals it at the end of the span. Where a change
-of price, a pause or an end that is agreed already cuts the span, its parts are rated as they will be billed.
+of price, a pause or an end has cut the span, its parts are rated as they will be billed; what is put down for later
+does not count yet.
 """
 
 from __future__ import annotations

@@ -58,6 +58,12 @@ def furnish(client: Caller, provider_id: UUID) -> None:
             "cancel": True,
         },
     )
+    first = _first(client, "subscriptions")
+    client.made(f"/v1/subscriptions/{first}/spending-limits", {"kind": "threshold", "amount": 1000})
+    client.made("/v1/accounts/" + _first(client, "accounts") + "/spending-limits", {"kind": "cap", "amount": 5000})
+    version: Any = client.get("/v1/plans?limit=200").json["data"][-1]["version"]["id"]
+    right = {"charge_code": "rack", "currencies": RACK["currencies"]}
+    client.made(f"/v1/plan-versions/{version}/corrections", {"prices": [right], "reason": "read again"})
     _places(client)
     _advance(client, provider_id, "2026-02-01T02:00:00Z")
     _money(client)
