@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
+from billing.lines import HUNDRED
 from billing.metering.quality import Quality, Shares
 from billing.metering.tail import Basis
 from core.decimals import EXACT
@@ -98,20 +99,22 @@ class Place:
 
 @dataclass(frozen=True)
 class Terms:
-    """The price that was applied, whole."""
+    """The price that was applied, whole; one that was agreed for a subscription alone has no version."""
 
-    version: int
+    version: int | None
     model: str
     tiers: Sequence[Tier]
 
 
 @dataclass(frozen=True)
 class Told:
-    """One charge, explained."""
+    """One charge, explained. `discount` is what a bundle takes off, in words, and `taken_off` the amount."""
 
     span: str
     quantity: str
     steps: Sequence[Step]
+    discount: str
+    taken_off: str
     exact: str
     part_of_span: str
     shares: Sequence[Share]
@@ -141,6 +144,8 @@ class Teller:
             span=self.reader.span(_span(span)) if span else "",
             quantity=self._quantity(quantity, unit) if quantity else "",
             steps=[self.words.step(part, unit, number) for number, part in enumerate(explained["parts"])],
+            discount=self._discount(explained),
+            taken_off=self._taken_off(explained),
             exact=self._money(exact) if exact else "",
             part_of_span=self._part_of_span(explained),
             shares=self.shares(Shares.from_json(usage["quality"]), unit) if usage else [],
@@ -148,6 +153,22 @@ class Teller:
             events=self._events(usage["events"], unit) if usage else "",
             known_until=self.reader.moment(parse_instant(usage["known_until"])) if usage.get("known_until") else "",
         )
+
+    def _discount(self, explained: Mapping[str, Any]) -> str:
+        discount = EXACT.create_decimal(explained.get("discount") or "0")
+        if not discount:
+            return ""
+        if discount == HUNDRED:
+            return "Included in your bundle"
+        return f"In your bundle, less {self.figures.rate(discount)}"
+
+    def _taken_off(self, explained: Mapping[str, Any]) -> str:
+        """The part of the rated amount that a bundle takes off."""
+        discount = EXACT.create_decimal(explained.get("discount") or "0")
+        if not discount or not explained.get("rated"):
+            return ""
+        rated = EXACT.create_decimal(explained["rated"])
+        return self.figures.exact_money(EXACT.minus(EXACT.divide(EXACT.multiply(rated, discount), HUNDRED)))
 
     def terms(self, price: Mapping[str, Any], unit: str | None) -> Terms:
         """The price that was applied, as a price list."""
