@@ -17,6 +17,7 @@ from billing.proration import NONE
 from core.period import Period
 
 _TICK = timedelta(microseconds=1)
+_STEPS = "_steps"
 
 
 @dataclass(frozen=True)
@@ -39,8 +40,18 @@ class Shrink:
     gives_back: Period
 
 
-def steps(item: Item, as_of: datetime) -> Iterator[Bill | Shrink]:
-    """Everything to do on one item up to and including an instant, shrinking first."""
+def steps(item: Item, as_of: datetime) -> tuple[Bill | Shrink, ...]:
+    """Everything to do on one item up to and including an instant, shrinking first.
+
+    Kept on the item: first it is asked which usage is needed, then what is proposed, of thousands of items.
+    """
+    kept: tuple[datetime, tuple[Bill | Shrink, ...]] | None = item.__dict__.get(_STEPS)
+    if kept is None or kept[0] != as_of:
+        kept = item.__dict__[_STEPS] = (as_of, tuple(_steps(item, as_of)))
+    return kept[1]
+
+
+def _steps(item: Item, as_of: datetime) -> Iterator[Bill | Shrink]:
     terms = _settled(item)
     held: list[Period] = []
     for claim in sorted(item.claims, key=lambda c: c.span.start):

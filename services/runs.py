@@ -8,13 +8,15 @@ found again by the state of the rows.
 from __future__ import annotations
 
 import logging
+from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from datetime import date, datetime
+from itertools import accumulate
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import func, insert, literal, select, update
+from sqlalchemy import and_, func, insert, literal, select, update
 from sqlalchemy.exc import OperationalError
 
 from billing.invoices import PlannedDocument
@@ -24,14 +26,18 @@ from core.ids import encode, new_id
 from core.period import rfc3339
 from models.accounts import Account
 from models.billing import BillingRun, BillingRunPayer, Invoice
+from models.subscriptions import Subscription
 from services import bill_dates, invoicing_charges, invoicing_documents, invoicing_finalize
 from services.context import Context
 from services.sets import add_rows, among, change_rows
 
 log = logging.getLogger(__name__)
 
-CHUNK = 200
-CHUNK_FINAL = 100
+# What is billed in one transaction: so many payers at most, and so many subscriptions, whose rows are all in memory; a
+# payer who has more is billed alone.
+CHUNK = 300
+SUBSCRIPTIONS_MOST = 600
+CHUNK_FINAL = 300
 TRIES_MOST = 5
 JOB = "billing_runs"
 BILL_DATE, REQUEST = "bill_date", "request"
@@ -103,10 +109,26 @@ def claim(ctx: Context, run_id: UUID) -> list[UUID]:
             detail = f"Billing was begun {row.tries} times and never finished."
             _park(ctx, run_id, row.payer_id, "interrupted", detail)
     rows = [row for row in rows if row.tries < TRIES_MOST]
-    taken = [row for row in rows if row.tries == 0] or rows[:1]
+    taken = _few(ctx, [row for row in rows if row.tries == 0]) or rows[:1]
     key = {"provider_id": ctx.provider.id, "run_id": run_id}
     change_rows(ctx, table, [{**key, "payer_id": row.payer_id, "tries": row.tries + 1} for row in taken])
     return sorted(row.payer_id for row in taken)
+
+
+def _few(ctx: Context, rows: Sequence[Any]) -> Sequence[Any]:
+    """The first of some payers, as many as have not too many subscriptions together; at least one."""
+    counted = ctx.session.execute(
+        select(Account.payer_id, func.count())
+        .join(
+            Subscription,
+            and_(Subscription.provider_id == Account.provider_id, Subscription.account_id == Account.id),
+        )
+        .where(Account.provider_id == ctx.provider.id, among(Account.payer_id, [row.payer_id for row in rows]))
+        .group_by(Account.payer_id)
+    )
+    subscriptions: dict[UUID, int] = dict(counted.all())
+    together = list(accumulate(subscriptions.get(row.payer_id, 0) for row in rows))
+    return rows[: max(1, bisect_right(together, SUBSCRIPTIONS_MOST))]
 
 
 def _pending(ctx: Context, run_id: UUID, *columns: Any) -> Any:
