@@ -19,6 +19,7 @@ from billing.adjustments import ADJUSTMENT, Closed, adjust, closed_spans, correc
 from billing.drawdown import DRAWDOWN, drawn, waits_for_usage
 from billing.index_spans import indexed_spans
 from billing.items import USAGE
+from billing.lines import words
 from billing.metered import Index
 from billing.proposal import CREDIT, Parked, Proposal, ProposedCharge, ShrunkClaim, due_spans, propose
 from billing.rating import shown
@@ -173,7 +174,7 @@ def _charge(ctx: Context, charge: ProposedCharge, contracts: Contracts) -> dict[
         "exact": Decimal(shown(charge.exact)),
         "amount": charge.amount,
         "currency": charge.currency,
-        "description": PREFIXES.get(charge.kind, "") + price.words,
+        "description": PREFIXES.get(charge.kind, "") + words(price.words, charge.discount),
         "inputs": charge.inputs,
         "known_until": _known_until(ctx, charge),
         "created_at": ctx.now,
