@@ -37,7 +37,7 @@ types: setup ## Check types.
 openapi: setup ## Write openapi/openapi.json anew from the routes.
 	$(BIN)/busbar openapi --write
 
-bench: setup ## Measure the ingest path over HTTP beside PostgreSQL's raw COPY.
+bench: setup ## Measure the ingest path and the billing run beside PostgreSQL's raw COPY.
 	$(BIN)/python -m benchmarks $(ARGS)
 
 stop: setup ## Stop the embedded servers; their data stays under var/.

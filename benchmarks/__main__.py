@@ -1,4 +1,4 @@
-"""`make bench`: the ingest path over HTTP, beside PostgreSQL's raw COPY of the same rows."""
+"""`make bench`: the ingest path over HTTP and the billing run, beside PostgreSQL's raw COPY of the same rows."""
 
 from __future__ import annotations
 
@@ -12,11 +12,13 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
-from benchmarks import copying, load, processors, server
+from benchmarks import billing_run, copying, load, processors, server
+from benchmarks.contracts import Size
 from benchmarks.load import Outcome
 from benchmarks.server import Server
 
 KINDS = ("events", "readings")
+BILLING = "billing"
 SIZES = (1, 100, 1000)
 
 
@@ -24,19 +26,31 @@ def main() -> int:
     """Run everything and print a table."""
     parser = argparse.ArgumentParser(prog="benchmarks", description=__doc__)
     parser.add_argument("--seconds", type=float, default=8, help="how long each part lasts (default 8)")
-    parser.add_argument("--only", choices=KINDS, help="only events, or only readings")
+    parser.add_argument("--only", choices=(*KINDS, BILLING), help="only events, readings or the billing run")
     parser.add_argument("--sizes", type=int, nargs="*", default=SIZES, help="rows a request (default 1 100 1000)")
+    parser.add_argument("--payers", type=int, default=10_000, help="who is billed, a subscription each (default 10000)")
+    parser.add_argument("--one-payer", type=int, default=10_000, help="subscriptions of one payer (default 10000)")
     parser.add_argument("--keep", type=Path, help="a directory for the server's data, kept afterwards")
     args = parser.parse_args()
-    directory = args.keep or Path(tempfile.mkdtemp(prefix="bench"))
     print(f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}; fsync on", flush=True)
+    if args.only != BILLING:
+        ingest(args)
+    if args.only in (None, BILLING):
+        for size in (Size(args.payers), Size(1, args.one_payer)):
+            if size.subscriptions:
+                billing_run.run(size)
+    return 0
+
+
+def ingest(args: argparse.Namespace) -> None:
+    """Events and readings, on a server of their own."""
+    directory = args.keep or Path(tempfile.mkdtemp(prefix="bench"))
     try:
         with server.started(directory) as running:
             measure(running, args)
     finally:
         if args.keep is None:
             shutil.rmtree(directory, ignore_errors=True)
-    return 0
 
 
 def measure(running: Server, args: argparse.Namespace) -> None:
