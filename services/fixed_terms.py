@@ -6,8 +6,6 @@ from uuid import UUID
 
 from billing.beginnings import next_step
 from billing.contract_terms import EXPIRE, RENEW, RunningTerm
-from billing.states.subscription import EXPIRE as RUN_OUT
-from billing.states.subscription import SUBSCRIPTION
 from models.subscriptions import Subscription
 from services import change_effects, provisioning, subscription_steps, subscriptions
 from services.change_dates import running_term
@@ -52,7 +50,6 @@ def _end(ctx: Context, subscription: Subscription, running: RunningTerm) -> None
 def _expire(ctx: Context, subscription: Subscription, running: RunningTerm) -> None:
     """The contract is over. What is agreed ends with it; billing knew that from the beginning."""
     subscription.term_next_at = None
-    status = SUBSCRIPTION.apply(subscription.status, RUN_OUT)
-    subscription_steps.finish(ctx, subscription, running.ends_at, status, "subscription.expired")
+    subscription_steps.expire(ctx, subscription, running.ends_at)
     provisioning.request(ctx, subscription, "deprovision", ENDED)
     change_effects.withdraw_others(ctx, subscription)

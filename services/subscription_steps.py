@@ -15,9 +15,9 @@ from sqlalchemy import insert, select
 
 from billing.beginnings import begin
 from billing.breaks import reason_at
-from billing.changes import Cancel, Change, apply
+from billing.changes import Cancel, Change, Contract, apply
 from billing.items import ZERO
-from billing.states.subscription import CANCEL, PENDING, RESUME, START, START_TRIAL, SUBSCRIPTION, SUSPEND
+from billing.states.subscription import CANCEL, EXPIRE, PENDING, RESUME, START, START_TRIAL, SUBSCRIPTION, SUSPEND
 from core.ids import new_id
 from models.accounts import Account
 from models.catalog import Price
@@ -131,17 +131,29 @@ def cancel(ctx: Context, subscription: Subscription, at: datetime, how: Cancel |
     Raises:
         IllegalTransition: it has ended already.
     """
-    finish(ctx, subscription, at, SUBSCRIPTION.apply(subscription.status, CANCEL), "subscription.cancelled", how)
-
-
-def finish(
-    ctx: Context, subscription: Subscription, at: datetime, status: str, event_type: str, how: Cancel | None = None
-) -> None:
-    """Let a subscription be over from an instant on, in a status, and tell it."""
+    status = SUBSCRIPTION.apply(subscription.status, CANCEL)
     if subscription.status != PENDING:
-        before = contracts.load(ctx, subscription)
-        after = apply(before, Change(cancel=how or Cancel()), at)
-        contracts.store(ctx, subscription, before, after, at)
+        _finish(ctx, subscription, contracts.load(ctx, subscription), at, how or Cancel())
+    _over(ctx, subscription, at, status, "subscription.cancelled")
+
+
+def expire(ctx: Context, subscription: Subscription, at: datetime) -> None:
+    """A fixed term has run out, and the contract with it. Nobody ends it early, so that costs nothing.
+
+    Raises:
+        IllegalTransition: it has ended already.
+    """
+    status = SUBSCRIPTION.apply(subscription.status, EXPIRE)
+    before = contracts.load(ctx, subscription)
+    _finish(ctx, subscription, replace(before, minimum=None), at, Cancel())
+    _over(ctx, subscription, at, status, "subscription.expired")
+
+
+def _finish(ctx: Context, subscription: Subscription, before: Contract, at: datetime, how: Cancel) -> None:
+    contracts.store(ctx, subscription, before, apply(before, Change(cancel=how), at), at)
+
+
+def _over(ctx: Context, subscription: Subscription, at: datetime, status: str, event_type: str) -> None:
     subscription.status, subscription.ended_at = status, at
     ctx.session.flush()
     tell(ctx, subscription, event_type)

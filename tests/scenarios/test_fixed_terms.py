@@ -71,9 +71,9 @@ def test_an_end_that_was_asked_for_before_the_start_waits_for_the_term_too(clien
 def test_a_term_that_expires_ends_the_contract_and_is_not_billed_beyond(client: Caller, provider_id: UUID) -> None:
     furnish(client, "Europe/Amsterdam")
     term = {"interval": {"unit": "month"}, "renewal": "expire", "remind_days": 0}
-    key = subscribe(client, term=term)
+    key = subscribe(client, term=term, minimum_term=HALF)  # nobody ends it early
     ahead = client.post(
-        "/v1/subscriptions/preview", order(term=term, as_of="2026-06-01T00:00:00Z", quantities={"rack": "1"})
+        "/v1/subscriptions/preview", order(term=term, minimum_term=HALF, as_of="2026-06-01T00:00:00Z")
     ).json
     advance(client, provider_id, "2026-03-01T01:00:00Z")
     shown = client.get(f"/v1/subscriptions/{key}").json
