@@ -24,7 +24,7 @@ from models.usage import Interval as StoredInterval
 from services.context import Context
 from stores.usage import slots_many
 from stores.usage._filled import direction_of
-from tests.builders.metering import Metered, a_metered_point, an_event, read, send, take
+from tests.builders.metering import Metered, a_metered_point, an_event, hourly, read, send, take
 from tests.conftest import Open
 
 DAY = datetime(2026, 1, 10, 5, tzinfo=UTC)
@@ -209,3 +209,23 @@ def test_a_run_of_slots_is_what_its_slots_are_one_by_one(
         assert together[point.register] == sum(
             p.estimate.quantity for one in singly for p in found[one].evidence.points if p.estimate
         )
+
+
+def test_many_items_over_one_span_are_read_together_and_come_to_what_each_comes_to_alone(
+    open_unit: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answers = []
+    with open_unit() as ctx:
+        wanted = []
+        for n in range(4):
+            metered = a_metered_point(ctx, path=f"rack-{n}")
+            take(ctx, *hourly(metered.point, DAY, [str(1000 + n * hour * 7) for hour in range(6)]))
+            if n:  # one has no events
+                send(ctx, [an_event(metered, f"{n}-{i}", DAY + i * 40 * MINUTE, f"{n}.{i}") for i in range(6)])
+            ids = (metered.item, metered.subscription.id, metered.plan.meter_id)
+            wanted.append(SlotRequest(*ids, "kWh", (DAY, DAY + 5 * HOUR), frozenset({Part.SUM, Part.MIN, Part.MAX})))
+        for least in (1, 100):
+            monkeypatch.setattr("stores.usage._windows.LEAST", least)
+            answers.append(slots_many(ctx.session, ctx.provider.id, wanted, now=DAY + 6 * HOUR))
+    assert answers[0] == answers[1]
+    assert [answers[0][request].slots[0].count for request in wanted] == [0, 6, 6, 6]
