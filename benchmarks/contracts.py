@@ -244,15 +244,15 @@ USAGE = f"""
 WITH wanted AS (
   SELECT s, pg_temp.bench_id(6, s) AS id, sum({ENERGY_WH})::numeric / 1000 AS energy, sum({TRAFFIC_GB}) AS traffic
   FROM generate_series(0, %(count)s - 1) s, generate_series(0, {HOURS - 1}) h GROUP BY s
+), billed AS (
+  SELECT subscription_id AS id, sum(amount) FILTER (WHERE charge_code = 'energy') AS energy,
+         sum(amount) FILTER (WHERE charge_code = 'traffic') AS traffic
+  FROM charge WHERE provider_id = %(provider)s GROUP BY subscription_id
 )
-SELECT count(*) FROM wanted w
-WHERE round(w.energy * {ENERGY_PRICE} * 100) IS DISTINCT FROM
-  (SELECT sum(amount) FROM charge c
-   WHERE c.provider_id = %(provider)s AND c.subscription_id = w.id AND c.charge_code = 'energy')
+SELECT count(*) FROM wanted w LEFT JOIN billed b ON b.id = w.id
+WHERE round(w.energy * {ENERGY_PRICE} * 100) IS DISTINCT FROM b.energy
 OR round((least(w.traffic, {TRAFFIC_FIRST}) * {TRAFFIC_PRICES[0]}
-          + greatest(w.traffic - {TRAFFIC_FIRST}, 0) * {TRAFFIC_PRICES[1]}) * 100) IS DISTINCT FROM
-  (SELECT sum(amount) FROM charge c
-   WHERE c.provider_id = %(provider)s AND c.subscription_id = w.id AND c.charge_code = 'traffic')
+          + greatest(w.traffic - {TRAFFIC_FIRST}, 0) * {TRAFFIC_PRICES[1]}) * 100) IS DISTINCT FROM b.traffic
 """
 # Of each payer of the last run: one open document, five charges a subscription, a net amount of all of them.
 DOCUMENTS = """
