@@ -40,7 +40,7 @@ class Part:
     Args:
         role: `own`, `component` or `add_on`.
         quantities: agreed or wanted, by charge code; what is not named is one.
-        discount: per cent that its charges are reduced by.
+        discount: per cent that its charges are reduced by, but for usage.
         pointer: where in the body it was asked for.
     """
 
@@ -56,6 +56,10 @@ class Part:
     def agreed(self) -> dict[str, Decimal]:
         """The quantity of every charge of it."""
         return {c.charge_code: self.quantities.get(c.charge_code, default_quantity(c.kind)) for c in self.charges}
+
+    def off(self, kind: str) -> Decimal:
+        """The per cent that is taken off a charge of a kind: what is used is paid as its plan says."""
+        return ZERO if kind == USAGE else self.discount
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from decimal import Decimal
 from uuid import UUID
 
 from billing.changes import in_force
-from billing.items import ZERO, Item, PriceTerms
+from billing.items import USAGE, ZERO, Item, PriceTerms
 from billing.offers import ADD_ON, OWN, Part, collisions, wrong_quantities
 from core.errors import FieldError
 
@@ -126,10 +126,10 @@ def given(
 
 def discounts(items: Sequence[Item], change: PartsChange, at: datetime) -> dict[str, Decimal]:
     """The discount of each new charge, by charge code; a part that moves to another version keeps its own."""
-    found = {c.charge_code: part.discount for part in change.offer for c in part.charges}
+    found = {c.charge_code: part.off(c.kind) for part in change.offer for c in part.charges}
     for part in change.moves:
         kept = next((d for d in (_discount(item, part.plan_id, at) for item in items) if d is not None), ZERO)
-        found |= {charge.charge_code: kept for charge in part.charges}
+        found |= {c.charge_code: replace(part, discount=kept).off(c.kind) for c in part.charges}
     return found
 
 
@@ -140,4 +140,6 @@ def _held(item: Item, at: datetime) -> PriceTerms | None:
 
 def _discount(item: Item, plan_id: UUID, at: datetime) -> Decimal | None:
     term = in_force(item.terms, at)
-    return term.discount if term is not None and term.price.plan_id == plan_id else None
+    if term is None or term.price.plan_id != plan_id or term.price.kind == USAGE:
+        return None
+    return term.discount

@@ -160,7 +160,7 @@ def _items(ctx: Context, checked: CheckedOrder, start: datetime, begun: Beginnin
                 anchor=checked.order.anchor,
                 anchored_at=begun.anchored_at,
                 time_zone=checked.time_zone,
-                terms=(AgreedTerm(start, None, price, part.agreed[code], part.discount),),
+                terms=(AgreedTerm(start, None, price, part.agreed[code], part.off(price.kind)),),
             )
 
 

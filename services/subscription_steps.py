@@ -16,7 +16,7 @@ from sqlalchemy import insert, select
 from billing.beginnings import begin
 from billing.breaks import reason_at
 from billing.changes import Cancel, Change, Contract, apply
-from billing.items import ZERO
+from billing.items import USAGE, ZERO
 from billing.states.subscription import CANCEL, EXPIRE, PENDING, RESUME, START, START_TRIAL, SUBSCRIPTION, SUSPEND
 from core.ids import new_id
 from models.accounts import Account
@@ -72,7 +72,7 @@ def _ordered(ctx: Context, subscription: Subscription) -> dict[UUID, Agreement]:
     """What was ordered, by item."""
     found = subscription_parts.versions(ctx, [subscription.id])
     rows = ctx.session.execute(
-        select(SubscriptionItem.id, Price.id, SubscriptionItem.charge_code, found.c.discount)
+        select(SubscriptionItem.id, Price.id, SubscriptionItem.charge_code, Price.kind, found.c.discount)
         .select_from(SubscriptionItem)
         .join(found, found.c.subscription_id == SubscriptionItem.subscription_id)
         .join(
@@ -84,7 +84,8 @@ def _ordered(ctx: Context, subscription: Subscription) -> dict[UUID, Agreement]:
         .where(SubscriptionItem.provider_id == ctx.provider.id)
     )
     return {
-        item: Agreement(price, Decimal(subscription.quantities[code]), discount) for item, price, code, discount in rows
+        item: Agreement(price, Decimal(subscription.quantities[code]), ZERO if kind == USAGE else discount)
+        for item, price, code, kind, discount in rows
     }
 
 

@@ -13,6 +13,7 @@ from uuid import UUID
 from sqlalchemy import and_, select
 
 from billing.contract_terms import FixedTerm
+from billing.items import USAGE
 from billing.offers import ADD_ON, COMPONENT, OWN
 from billing.terms import TermRow, fold
 from core.decimals import format_decimal
@@ -221,7 +222,7 @@ def _items(
     found: defaultdict[UUID, list[ItemView]] = defaultdict(list)
     for row in rows:
         quantity, price_id = Decimal(ordered[row.subscription_id].get(row.charge_code, "0")), row.price_id
-        discount = row.discount
+        discount = Decimal(0) if row.kind == USAGE else row.discount
         past = [t for t in fold(timelines[row.id]) if t.start <= ctx.now]
         if past:
             quantity, price_id, discount = past[-1].quantity, past[-1].price_id, past[-1].discount

@@ -129,7 +129,8 @@ class ComponentNew(Schema):
     discount = fields.DecimalString(
         minimum=0,
         maximum=100,
-        description="Per cent off this plan's charges: 100 where the bundle's price covers them.",
+        description="Per cent off this plan's recurring and one-off charges: 100 where the bundle's price covers them."
+        " Usage is paid as the plan says.",
     )
 
 

@@ -107,7 +107,7 @@ def test_a_bundle_is_one_subscription_with_its_discounts(shop: Caller, advance: 
     assert [(part["discount"], part["version"]) for part in made["components"]] == [("10", 1), ("0", 1)]
     assert {item["charge_code"]: item["discount"] for item in made["items"]} == {
         "rack": "10",
-        "energy": "10",
+        "energy": "0",
         "setup": "10",
         "traffic": "0",
     }
@@ -118,7 +118,7 @@ def test_a_bundle_is_one_subscription_with_its_discounts(shop: Caller, advance: 
         ("rack", "recurring", 45900),  # 17 of 31 days of 930, less a tenth
         ("setup", "one_off", 8910),
         ("traffic", "recurring", 5484),
-        ("energy", "usage", 2700),  # 100 kWh at 0.3, less a tenth
+        ("energy", "usage", 3000),  # 100 kWh at 0.3: a bundle takes nothing off what is used
         ("rack", "recurring", 83700),
         ("traffic", "recurring", 10000),
     ]
