@@ -24,6 +24,8 @@ _COLOUR = re.compile(r"#[0-9a-fA-F]{6}")
 _LONG_WORD = re.compile(r"\S{32,}")
 _CHUNK = re.compile(r"(\S{16})(?=\S)")
 _BREAK = "\N{ZERO WIDTH SPACE}"
+# A line may break between a minus and the sign of a currency, unless they are joined.
+_MINUS, _JOINED = "\N{MINUS SIGN}", "\N{WORD JOINER}"
 
 
 class Page:
@@ -151,7 +153,8 @@ class Page:
         document, money = self.document, self.figures.money
         rows = [("plain", self.say("subtotal"), document.subtotal_amount)]
         for tax in document.taxes:
-            label = self.say("tax_on", name=tax.name, rate=self.figures.rate(tax.rate), net=money(tax.net_amount))
+            net = money(tax.net_amount).replace(_MINUS, _MINUS + _JOINED)
+            label = self.say("tax_on", name=tax.name, rate=self.figures.rate(tax.rate), net=net)
             rows.append(("plain", label, tax.tax_amount))
         if document.rounding_amount:
             rows.append(("plain", self.say("rounding"), document.rounding_amount))

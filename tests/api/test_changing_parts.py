@@ -188,7 +188,7 @@ def test_what_waits_for_its_service_changes_its_add_ons_and_plan(shop: Caller) -
     started = shop.made(path(made, "provisioning"), {"status": "provisioned"})
     assert [(item["charge_code"], item["discount"]) for item in started["items"]] == [
         ("rack", "10"),
-        ("energy", "10"),
+        ("energy", "0"),
         ("traffic", "0"),
         ("support", "0"),
     ]

@@ -226,7 +226,7 @@ def test_a_bundle_moves_as_a_whole_and_keeps_quantities(shop: Caller, advance: A
     assert {item["charge_code"]: (item["quantity"], item["discount"]) for item in shown["items"]} == {
         "rack": ("3", "40"),
         "cage": ("1", "40"),
-        "energy": ("0", "40"),
+        "energy": ("0", "0"),
         "traffic": ("2", "0"),
     }
 

@@ -9,7 +9,7 @@ from datetime import date
 from decimal import Decimal
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from pypdf import PdfReader
 
@@ -183,6 +183,7 @@ def test_every_language_has_every_word_with_the_same_places() -> None:
     currency=st.sampled_from(["EUR", "JPY", "KWD"]),
     rate=st.sampled_from(["0", "9", "21", "7.7"]),
 )
+@example(amounts=[-(10**9)], currency="EUR", rate="21")
 def test_the_amounts_shown_add_up_to_the_total_shown(amounts: list[int], currency: str, rate: str) -> None:
     document = invoice(
         group(*(line(a, description=f"Item {i};") for i, a in enumerate(amounts))), rate=rate, currency=currency
