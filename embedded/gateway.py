@@ -7,6 +7,7 @@ Its port is remembered, so that its address is the same after a restart.
 from __future__ import annotations
 
 import os
+import random
 import socket
 import sys
 from pathlib import Path
@@ -15,6 +16,11 @@ from core.errors import Misconfigured
 from embedded import processes
 
 START_SECONDS = 30
+# Below the ports that systems lend to outgoing connections (Linux from 32768, others from 49152): one of those
+# could be lent to anybody while the gateway is down, and its address would be lost.
+PORTS = range(20_000, 32_000)
+TRIES = 100
+PORT_SECONDS = 5
 MODULE = "standins.gateway"
 CHECKOUT = Path(__file__).resolve().parent.parent
 
@@ -76,17 +82,25 @@ def _takes_connections(port: int) -> bool:
         return port > 0 and probe.connect_ex(("127.0.0.1", port)) == 0
 
 
-def _free_port(wanted: int) -> int:
-    """The wanted port if nobody holds it, else a free one."""
-    for port in (wanted, 0):
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            return int(probe.getsockname()[1])
+def _free_port(remembered: int) -> int:
+    """The remembered port, or another of `PORTS` if there is none yet or somebody else keeps it."""
+    # The threads of a gateway that was just killed hold its port for a moment longer than it seems to live.
+    if remembered and processes.wait_until(lambda: _is_free(remembered), PORT_SECONDS):
+        return remembered
+    for port in random.sample(PORTS, TRIES):
+        if _is_free(port):
+            return port
     raise Misconfigured("No port of 127.0.0.1 is free for the sandbox gateway.")
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
 
 
 def _start(data_dir: Path) -> None:

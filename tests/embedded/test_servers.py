@@ -171,6 +171,13 @@ def test_the_sandbox_gateway_keeps_its_address_and_its_state_when_it_is_killed(d
     assert embedded.stop_all(data_dir) == ["gateway"]
 
 
+def test_the_sandbox_gateway_listens_where_no_outgoing_connection_can_take_its_port(data_dir: Path) -> None:
+    ports = Path("/proc/sys/net/ipv4/ip_local_port_range")
+    if not ports.exists():
+        pytest.skip("this system does not say which ports it lends to outgoing connections")
+    assert int(gateway.ensure(data_dir).rpartition(":")[2]) < int(ports.read_text().split()[0])
+
+
 def test_stop_ends_what_runs_and_a_second_stop_finds_nothing(data_dir: Path) -> None:
     postgres.ensure(data_dir)
     url = valkey.ensure(data_dir)
