@@ -19,9 +19,9 @@ from billing.metering.quality import Shares
 from billing.metering.slots import Slot, SlotRequest, Usage
 from billing.periods import Interval
 from billing.proposal import ProposedCharge, due_spans, propose
-from billing.recompute import recompute
 from core.ids import new_id
 from tests.billing.lives import at, price
+from tests.builders.recompute import recompute
 
 START = at("2026-01-01T00:00:00+01:00")
 MONTHS = [at(f"2026-{month:02}-01T00:00:00+0{2 if 3 < month < 11 else 1}:00") for month in range(1, 13)]

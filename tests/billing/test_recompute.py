@@ -20,10 +20,10 @@ from billing.periods import Interval
 from billing.price import parse_price
 from billing.pricing_model import models
 from billing.rating import rate_span, rate_used_part, slot_request
-from billing.recompute import recompute
 from core.decimals import EXACT, format_decimal
 from core.errors import Refused
 from core.period import Period
+from tests.builders.recompute import recompute
 
 ZONES = ["UTC", "Europe/Amsterdam", "America/Los_Angeles", "Pacific/Auckland"]
 MONTHS = [datetime(2026, 3, 1, tzinfo=UTC), datetime(2026, 10, 1, tzinfo=UTC), datetime(2028, 2, 1, tzinfo=UTC)]

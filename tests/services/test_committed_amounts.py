@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from billing.recompute import recompute
 from core.errors import Conflict
 from models.billing import Charge, Invoice
 from services import invoicing, invoicing_release, subscription_steps, subscription_usage, subscriptions
 from tests.builders.billing import POWER, PriceOf, a_plan, an_account, subscribe
 from tests.builders.metering import Metered, a_point, an_event, send
+from tests.builders.recompute import recompute
 from tests.builders.runs import bill_at, invoices, lines_of, set_clock
 from tests.conftest import Open
 
