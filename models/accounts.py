@@ -21,6 +21,9 @@ class Account(Base, Tenant, Resource):
     the nearest ancestor that pays. Both are fixed at insertion (the application may not update them), and a parent
     must exist
     before its child, so no cycle can arise. `next_bill_at` (payers) is when its next billing run is due.
+
+    `invoice_grouping` is what shares a document, of a payer; `statement_schedule` when it is sent what is not billed
+    yet: `{"every": "week" | "month", "day": n}`, next at `next_statement_at`.
     """
 
     __tablename__ = "account"
@@ -37,12 +40,20 @@ class Account(Base, Tenant, Resource):
         Index("ix_account_path", "path", postgresql_using="gin"),
         Index("ix_account_payer", "provider_id", "payer_id"),
         Index("ix_account_parent", "provider_id", "parent_id"),
+        CheckConstraint("invoice_grouping IN ('payer', 'subscription', 'purchase_order')", name="invoice_grouping"),
+        CheckConstraint("next_statement_at IS NULL OR payer_id = id", name="next_statement_at"),
         Index("ix_account_next_bill_at", "next_bill_at", postgresql_where=text("next_bill_at IS NOT NULL")),
+        Index(
+            "ix_account_next_statement_at",
+            "next_statement_at",
+            postgresql_where=text("next_statement_at IS NOT NULL"),
+        ),
     )
-    dispatch: ClassVar[tuple[str, ...]] = ("provider_id", "id", "payer_id", "path", "next_bill_at")
+    dispatch: ClassVar[tuple[str, ...]] = ("provider_id", "id", "payer_id", "path", "next_bill_at", "next_statement_at")
     grants: ClassVar[str] = (
         "select, insert, update (external_id, metadata, name, legal_name, email, country, time_zone, locale, mode, "
-        "tax_id, purchase_order, cost_centre, address, next_bill_at, next_bill_on)"
+        "tax_id, purchase_order, cost_centre, address, next_bill_at, next_bill_on, invoice_grouping, "
+        "statement_schedule, next_statement_at)"
     )
 
     seller_id: Mapped[UUID]
@@ -63,3 +74,6 @@ class Account(Base, Tenant, Resource):
     address: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'::jsonb"))
     next_bill_at: Mapped[Instant | None]
     next_bill_on: Mapped[date | None] = mapped_column(Date)
+    invoice_grouping: Mapped[str] = mapped_column(server_default="payer")
+    statement_schedule: Mapped[dict[str, Any] | None]
+    next_statement_at: Mapped[Instant | None]

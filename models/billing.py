@@ -110,6 +110,8 @@ class Charge(Base, Tenant, Recorded):
     discount: Mapped[Quantity] = mapped_column(server_default=text("0"))
     exact: Mapped[Exact]
     amount: Mapped[Minor]
+    # Whether `amount` has its tax in it, as its price does.
+    tax_inclusive: Mapped[bool] = mapped_column(server_default=text("false"))
     currency: Mapped[Currency]
     description: Mapped[str]
     inputs: Mapped[dict[str, Any]]
@@ -262,6 +264,7 @@ class Invoice(Base, Tenant, Resource):
     total_amount: Mapped[Minor] = mapped_column(server_default=text("0"))
     settled_amount: Mapped[Minor] = mapped_column(server_default=text("0"))
     taxes: Mapped[list[Any]] = mapped_column(server_default=text("'[]'::jsonb"))
+    cost_centres: Mapped[list[Any]] = mapped_column(server_default=text("'[]'::jsonb"))
     seller_snapshot: Mapped[dict[str, Any] | None]
     buyer_snapshot: Mapped[dict[str, Any] | None]
     payment_instructions: Mapped[dict[str, Any] | None]
@@ -271,7 +274,12 @@ class Invoice(Base, Tenant, Resource):
 
 
 class InvoiceLine(Base, Tenant, Recorded):
-    """A line of a document: one or more charges. Frozen with its document, names of what it belongs to included."""
+    """A line of a document: one or more charges. Frozen with its document, names of what it belongs to included.
+
+    `amount` is net. `charged_amount` is the sum of its charges as they were priced: the same, or gross where the price
+    includes its tax. `tax_rate` is all rates together; `tax_details` are those of billing.tax.decision, where category
+    and rate do not say everything.
+    """
 
     __tablename__ = "invoice_line"
     __table_args__ = (
@@ -299,8 +307,11 @@ class InvoiceLine(Base, Tenant, Recorded):
     unit_price: Mapped[Quantity | None]
     exact: Mapped[Exact]
     amount: Mapped[Minor]
+    charged_amount: Mapped[Minor]
+    tax_inclusive: Mapped[bool] = mapped_column(server_default=text("false"))
     tax_category: Mapped[str]
     tax_rate: Mapped[Quantity]
+    tax_details: Mapped[dict[str, Any] | None]
     quality: Mapped[dict[str, Any] | None]
     purchase_order: Mapped[str | None]
     cost_centre: Mapped[str | None]

@@ -137,6 +137,7 @@ class Mail(Base, Tenant, Recorded):
     account_id: Mapped[UUID | None]
     object_kind: Mapped[str | None]
     object_id: Mapped[UUID | None]
+    attachments: Mapped[list[Any]] = mapped_column(server_default=text("'[]'::jsonb"))
     created_at: Mapped[Instant]
     attempts: Mapped[int] = mapped_column(server_default=text("0"))
     next_at: Mapped[Instant | None]

@@ -84,11 +84,18 @@ class SubscriptionItem(Base, Tenant, Recorded):
         ref("subscription_id", "subscription"),
         unique("subscription_id", "charge_code"),
         unique("id", "charge_code"),
+        Index(
+            "ix_subscription_item_cost_centre",
+            "provider_id",
+            "subscription_id",
+            postgresql_where=text("cost_centre IS NOT NULL"),
+        ),
     )
-    grants: ClassVar[str] = "select, insert"
+    grants: ClassVar[str] = "select, insert, update (cost_centre)"
 
     subscription_id: Mapped[UUID]
     charge_code: Mapped[str]
+    cost_centre: Mapped[str | None]
 
 
 class SubscriptionItemTerm(Base, Tenant, Recorded):
