@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Decimal
 
 from core.decimals import EXACT, ROUNDING
-from core.errors import Invalid
 
 # ISO 4217 (list one, as of 2026): the codes in use, and the exponents that are not 2.
 _CODES = (
@@ -30,13 +29,6 @@ _EXPONENTS = {
 def exponent(currency: str) -> int:
     """The number of decimals of a currency's minor unit (ISO 4217): EUR 2, JPY 0, KWD 3."""
     return _EXPONENTS.get(currency, 2)
-
-
-def check_currency(value: object, pointer: str = "/currency") -> str:
-    """A known ISO 4217 code, or `Invalid` with `currency_unknown`."""
-    if not isinstance(value, str) or value not in CURRENCIES:
-        raise Invalid("currency_unknown", "Use an ISO 4217 code such as EUR.", pointer)
-    return value
 
 
 @dataclass(frozen=True, order=False)
