@@ -16,6 +16,7 @@ from uuid import UUID
 from sqlalchemy import and_, select
 from sqlalchemy.orm import aliased
 
+from billing.document_grouping import by_cost_centre, grouping_key, order_number
 from billing.invoices import Billable, DocumentKey, PlannedDocument, collect
 from billing.lines import quality, unit_price
 from billing.offers import ADD_ON, BASE, BUNDLE
@@ -29,7 +30,7 @@ from models.accounts import Account
 from models.billing import Charge, Invoice, InvoiceLine
 from models.catalog import Plan, PlanVersion, Price
 from models.providers import Seller
-from models.subscriptions import Subscription
+from models.subscriptions import Subscription, SubscriptionItem
 from services import outbox
 from services.context import Context
 from services.invoicing_view import invoice_json
@@ -40,19 +41,45 @@ from services.sets import add_rows, among, change_rows
 RANKS = {BUNDLE: 0, BASE: 1, ADD_ON: 2}
 # What a line shows of its charge.
 SHOWN = (
-    "id payer_id seller_id beneficiary_id subscription_id price_id kind charge_code description currency amount"
+    "id payer_id seller_id beneficiary_id item_id subscription_id price_id kind charge_code description currency amount"
     " start_at end_at quantity unit exact inputs"
 ).split()
 
 
 @dataclass(frozen=True)
 class Names:
-    """What lines say of whose they are, by id: accounts, sellers, subscriptions; and the places of prices."""
+    """What lines say of whose they are, by id: accounts, sellers, subscriptions; the places of prices; the cost centres
+    of items that have one of their own.
+    """
 
-    accounts: Mapping[UUID, str]
+    accounts: Mapping[UUID, Any]
     sellers: Mapping[UUID, Any]
     subscriptions: Mapping[UUID, Any]
     orders: Mapping[UUID, tuple[int, str, int]]
+    cost_centres: Mapping[UUID, str]
+
+    def purchase_order(self, charge: Mapping[str, Any]) -> str | None:
+        """The order number that a charge is billed under: its subscription's, else its payer's."""
+        own: str | None = self.subscriptions[charge["subscription_id"]].purchase_order
+        return own or self.accounts[charge["payer_id"]].purchase_order
+
+    def grouping(self, charge: Mapping[str, Any]) -> str:
+        """The key of its document among those of its payer, seller and currency."""
+        by = self.accounts[charge["payer_id"]].invoice_grouping
+        return grouping_key(by, encode("subscription", charge["subscription_id"]), self.purchase_order(charge))
+
+    def order_number(self, charge: Mapping[str, Any]) -> str | None:
+        """The order number of the document of a charge, where that does not follow its payer's."""
+        return order_number(self.accounts[charge["payer_id"]].invoice_grouping, self.purchase_order(charge))
+
+    def cost_centre(self, charge: Mapping[str, Any]) -> str | None:
+        """Of its item, else of its subscription, else of the account that received it."""
+        subscription = self.subscriptions[charge["subscription_id"]].cost_centre
+        return (
+            self.cost_centres.get(charge["item_id"])
+            or subscription
+            or self.accounts[charge["beneficiary_id"]].cost_centre
+        )
 
 
 @dataclass(frozen=True)
@@ -109,7 +136,8 @@ def _names(ctx: Context, charges: Collection[Mapping[str, Any]]) -> Names:
         ids=wanted("subscription_id"),
     ).join(Plan, and_(Plan.provider_id == Subscription.provider_id, Plan.id == Subscription.plan_id))
     read = ctx.session.execute
-    accounts = read(rows(Account.name, table=Account, ids=wanted("beneficiary_id")))
+    account = (Account.name, Account.cost_centre, Account.purchase_order, Account.invoice_grouping)
+    accounts = read(rows(*account, table=Account, ids=wanted("beneficiary_id") | wanted("payer_id")))
     sellers = read(rows(Seller.tax_rate, Seller.tax_name, table=Seller, ids=wanted("seller_id")))
     prices = (
         rows(Price.position, Plan.name, Plan.kind, Plan.id.label("plan_id"), table=Price, ids=wanted("price_id"))
@@ -119,10 +147,18 @@ def _names(ctx: Context, charges: Collection[Mapping[str, Any]]) -> Names:
         .outerjoin(Plan, and_(Plan.provider_id == PlanVersion.provider_id, Plan.id == PlanVersion.plan_id))
     )
     return Names(
-        {row.id: row.name for row in accounts},
+        {row.id: row for row in accounts},
         {row.id: row for row in sellers},
         {row.id: row for row in read(subscription)},
         {row.id: (RANKS.get(row.kind, len(RANKS)), f"{row.name} {row.plan_id}", row.position) for row in read(prices)},
+        dict(read(_own_cost_centres(ctx, wanted("subscription_id"))).all()),
+    )
+
+
+def _own_cost_centres(ctx: Context, subscriptions: Collection[UUID]) -> Any:
+    item = SubscriptionItem
+    return select(item.id, item.cost_centre).where(
+        item.provider_id == ctx.provider.id, item.cost_centre.is_not(None), among(item.subscription_id, subscriptions)
     )
 
 
@@ -131,11 +167,11 @@ def _billable(charge: Mapping[str, Any], names: Names) -> Billable:
     taxed_at = charge.get("taxed_at")
     return Billable(
         id=charge["id"],
-        key=DocumentKey(charge["seller_id"], charge["currency"]),
+        key=DocumentKey(charge["seller_id"], charge["currency"], names.grouping(charge)),
         amount=Money(charge["amount"], charge["currency"]),
         tax=flat_rate(names.sellers[charge["seller_id"]].tax_rate if taxed_at is None else taxed_at),
         beneficiary_id=charge["beneficiary_id"],
-        beneficiary_name=names.accounts[charge["beneficiary_id"]],
+        beneficiary_name=names.accounts[charge["beneficiary_id"]].name,
         beneficiary_is_payer=charge["beneficiary_id"] == charge["payer_id"],
         subscription_id=charge["subscription_id"],
         subscription_order=utc(names.subscriptions[charge["subscription_id"]].created_at),
@@ -179,6 +215,8 @@ def draft(
             invoices.append(head)
             for position, planned in enumerate(document.charges, start=1):
                 lines[planned.id] = _line(head, position, planned, found.charges[planned.id], found.names)
+            head["cost_centres"] = _cost_centres(head["currency"], [lines[planned.id] for planned in document.charges])
+            head["purchase_order"] = found.names.order_number(found.charges[document.charges[0].id])
     _store(ctx, invoices, lines, fresh, found.stored)
     return {payer: list(c.waiting) for payer, c in collected.items() if c.waiting}
 
@@ -245,6 +283,12 @@ def _invoice(
     }
 
 
+def _cost_centres(currency: str, lines: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """What a document's lines come to by cost centre, as documents store and show it."""
+    sums = by_cost_centre((line["cost_centre"], Money(line["amount"], currency)) for line in lines)
+    return [{"cost_centre": name or None, "net_amount": amount.minor} for name, amount in sums.items()]
+
+
 def tax_json(subtotal: TaxSubtotal, name: str) -> dict[str, Any]:
     """A tax subtotal as documents store and show it."""
     return {
@@ -284,5 +328,5 @@ def _line(
         "tax_rate": planned.tax.rate,
         "quality": quality(charge["inputs"]),
         "purchase_order": contract.purchase_order,
-        "cost_centre": contract.cost_centre,
+        "cost_centre": names.cost_centre(charge),
     }

@@ -182,7 +182,7 @@ def _final(ctx: Context, draft: Invoice, account: Account, seller: Seller, issue
         "issued_on": issued_on,
         "due_at": due_at(issued_on, seller.payment_terms_days, account.time_zone),
         "buyer_snapshot": buyer_snapshot(account),
-        "purchase_order": account.purchase_order,
+        "purchase_order": draft.purchase_order or account.purchase_order,
         "template_version": PDF.version,
     }
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from billing.states import INVOICE
 from core.decimals import format_decimal
 from core.ids import encode
 from core.period import rfc3339
@@ -27,6 +28,7 @@ def invoice_json(invoice: Invoice) -> dict[str, Any]:
         "settled_amount": invoice.settled_amount,
         "due_amount": invoice.total_amount - invoice.settled_amount,
         "taxes": invoice.taxes,
+        "cost_centres": invoice.cost_centres,
         "bill_on": invoice.bill_on.isoformat(),
         "issued_on": invoice.issued_on.isoformat() if invoice.issued_on else None,
         "due_at": _instant(invoice.due_at),
@@ -34,6 +36,8 @@ def invoice_json(invoice: Invoice) -> dict[str, Any]:
         "paid_at": _instant(invoice.paid_at),
         "voided_at": _instant(invoice.voided_at),
         "purchase_order": invoice.purchase_order,
+        "grouping": invoice.grouping_key,
+        "awaiting_approval": invoice.status == INVOICE.initial and not invoice.finalizes,
         "external_id": invoice.external_id,
         "metadata": invoice.meta,
         "created_at": rfc3339(invoice.created_at),

@@ -29,6 +29,13 @@ class InvoiceTax(Schema):
     tax_amount = fields.MinorAmount(required=True)
 
 
+class CostCentre(Schema):
+    """What the lines of a cost centre come to, net."""
+
+    cost_centre = fields.String(required=True, allow_none=True, description="null for lines that have none.")
+    net_amount = fields.MinorAmount(required=True)
+
+
 class Invoice(Resource):
     """What a payer owes. All but the state of its payment is fixed once it is final."""
 
@@ -52,7 +59,20 @@ class Invoice(Resource):
     finalized_at = fields.Instant(allow_none=True)
     paid_at = fields.Instant(allow_none=True)
     voided_at = fields.Instant(allow_none=True)
-    purchase_order = fields.String(allow_none=True)
+    cost_centres = fields.List(
+        fields.Nested(CostCentre), required=True, description="Sums by cost centre; empty where no line has one."
+    )
+    purchase_order = fields.String(
+        allow_none=True,
+        description="The order number that it is billed under: its group's, else the payer's when it became final.",
+    )
+    grouping = fields.String(
+        required=True,
+        description='What shares this document, where the payer splits: a subscription, an order number; else "".',
+    )
+    awaiting_approval = fields.Boolean(
+        required=True, description="Whether it is a draft that a person has to make final or discard."
+    )
     metadata = fields.Metadata(attribute="metadata")
 
 
