@@ -15,7 +15,7 @@ from decimal import Decimal
 from functools import lru_cache
 from zoneinfo import ZoneInfo
 
-from core.decimals import EXACT, MAX_PLACES, ROUNDING
+from core.decimals import MAX_PLACES, ROUNDING, exact_sum
 from core.errors import Refused
 from core.period import Period, rfc3339
 
@@ -119,10 +119,7 @@ def _means(values: Mapping[datetime, Decimal], time_zone: str) -> dict[_Hour, De
 
 
 def _mean(values: Sequence[Decimal]) -> Decimal:
-    total = Decimal(0)
-    for value in values:
-        total = EXACT.add(total, value)
-    return ROUNDING.divide(total, Decimal(len(values))).quantize(_PLACES, context=ROUNDING)
+    return ROUNDING.divide(exact_sum(values), Decimal(len(values))).quantize(_PLACES, context=ROUNDING)
 
 
 def _local(start: datetime, zone: ZoneInfo) -> _Hour:

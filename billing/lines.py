@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 from billing.metering.quality import Quality, Shares
-from core.decimals import EXACT, ROUNDING, format_decimal
+from core.decimals import EXACT, ROUNDING, exact_sum, format_decimal
 
 HUNDRED = Decimal(100)
 PLACES = Decimal("0.000000000001")
@@ -47,10 +47,7 @@ def quality(inputs: Mapping[str, Any]) -> dict[str, str] | None:
     usage = inputs.get("usage")
     if not usage:
         return None
-    guessed = Decimal(0)
-    for part in inputs.get("parts", ()):
-        if part.get("estimated"):
-            guessed = EXACT.add(guessed, Decimal(part["quantity"]))
+    guessed = exact_sum(Decimal(part["quantity"]) for part in inputs.get("parts", ()) if part.get("estimated"))
     return {**usage["quality"], **({"price_estimated": format_decimal(guessed)} if guessed else {})}
 
 

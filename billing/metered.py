@@ -14,7 +14,7 @@ from functools import cached_property
 from typing import Any, Protocol
 
 from billing.proration import WHOLE, Share
-from core.decimals import EXACT, format_decimal
+from core.decimals import EXACT, exact_sum, format_decimal
 from core.period import Period, rfc3339
 
 ZERO = Decimal(0)
@@ -130,10 +130,7 @@ class Metered:
     @cached_property
     def total(self) -> Decimal:
         """The quantity of all pieces, exact."""
-        total = ZERO
-        for piece in self.pieces:
-            total = EXACT.add(total, piece.quantity)
-        return total
+        return exact_sum(piece.quantity for piece in self.pieces)
 
     @cached_property
     def count(self) -> int:

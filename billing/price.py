@@ -14,7 +14,7 @@ from billing.metered import Metered, Needs
 from billing.modifiers import NAMES, NONE, Modifiers, after_model, before_model, committed_parts, read_modifiers
 from billing.modifiers import schema as modifiers_schema
 from billing.pricing_model import Model, Part, models, read_model
-from core.decimals import EXACT
+from core.decimals import exact_sum
 from core.errors import FieldError, Refused
 
 ZERO = Decimal(0)
@@ -89,10 +89,7 @@ class Price:
 
 def total_of(parts: Sequence[Part]) -> Decimal:
     """The exact sum of the parts."""
-    total = ZERO
-    for part in parts:
-        total = EXACT.add(total, part.exact)
-    return total
+    return exact_sum(part.exact for part in parts)
 
 
 def read_price(value: object, pointer: str, errors: list[FieldError]) -> Price | None:

@@ -16,7 +16,7 @@ from decimal import Decimal
 from billing.items import Item
 from billing.periods import add_months, day_start, local_date
 from billing.so_far import SoFar
-from core.decimals import EXACT
+from core.decimals import exact_sum
 from core.money import Money
 from core.period import Period
 
@@ -92,10 +92,7 @@ def _month(instant: datetime, time_zone: str) -> Period:
     return Period(day_start(first, time_zone), day_start(add_months(first, 1), time_zone))
 
 
-def _sum(limit: Limit, span: Period, spent: Iterable[SoFar]) -> Sum:
-    amount, quantity = 0, Decimal(0)
-    for each in spent:
-        quantity = EXACT.add(quantity, each.quantity)
-        if each.amount is not None and (limit.amount is None or each.amount.currency == limit.amount.currency):
-            amount += each.amount.minor
-    return Sum(span, amount, quantity)
+def _sum(limit: Limit, span: Period, spent: Sequence[SoFar]) -> Sum:
+    amounts = [each.amount for each in spent if each.amount is not None]
+    amount = sum(some.minor for some in amounts if limit.amount is None or some.currency == limit.amount.currency)
+    return Sum(span, amount, exact_sum(each.quantity for each in spent))

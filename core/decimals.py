@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import decimal
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from decimal import ROUND_HALF_UP, Decimal
+from functools import reduce
 
 from core.errors import Invalid
 
@@ -35,6 +36,11 @@ def exact() -> Iterator[None]:
     """Run a block in the exact context: an operation that would have to round raises `decimal.Inexact`."""
     with decimal.localcontext(EXACT):
         yield
+
+
+def exact_sum(values: Iterable[Decimal]) -> Decimal:
+    """The sum of values, exact; zero of none."""
+    return reduce(EXACT.add, values, Decimal(0))
 
 
 def parse_decimal(value: object, pointer: str = "") -> Decimal:

@@ -18,7 +18,7 @@ from billing.items import USAGE, Item, PriceTerms
 from billing.metering.aggregations.protocol import Aggregation
 from billing.metering.quality import Shares
 from billing.so_far import SoFar
-from core.decimals import EXACT
+from core.decimals import exact_sum
 from core.money import Money
 from core.period import Period
 from models.accounts import Account
@@ -96,13 +96,9 @@ def running_sums(ctx: Context, charges: Sequence[Metered]) -> Sequence[RunningSu
 
 
 def _sum(charge: Metered, span: Period, parts: Sequence[SoFar]) -> RunningSum:
-    quantity, amount = Decimal(0), Money(0, charge.price.currency)
-    for part in parts:
-        quantity = EXACT.add(quantity, part.quantity)
-        if part.amount is not None:
-            amount += part.amount
-    rated = all(part.amount is not None for part in parts)
-    return RunningSum(charge, span, quantity, amount if rated else None)
+    amounts = [part.amount for part in parts if part.amount is not None]
+    amount = sum(amounts, Money(0, charge.price.currency)) if len(amounts) == len(parts) else None
+    return RunningSum(charge, span, exact_sum(part.quantity for part in parts), amount)
 
 
 def stretches(ctx: Context, charge: Metered, edges: Sequence[datetime]) -> tuple[Stretch, Sequence[Stretch]]:

@@ -14,7 +14,7 @@ from decimal import Decimal
 from billing.metering.quality import ZERO, Quality
 from billing.metering.readings import NO_LIMITS, QUANTITY_MAX, Entered, Head, Limits, Rate, Reading, seconds
 from billing.metering.steps import Step, decide, unwrapped
-from core.decimals import EXACT
+from core.decimals import EXACT, exact_sum
 
 FIRST = "first"
 
@@ -147,10 +147,8 @@ def _identified(epoch: Epoch, head: Head) -> Epoch:
 
 
 def _break(step: Step, head: Head, reading: Reading, made: list[Interval], begun: Epoch | None) -> Break:
-    estimated = ZERO
-    for interval in made:
-        if interval.quality in (Quality.ESTIMATED, Quality.INVALID):
-            estimated = EXACT.add(estimated, interval.quantity)
+    doubtful = (Quality.ESTIMATED, Quality.INVALID)
+    estimated = exact_sum(interval.quantity for interval in made if interval.quality in doubtful)
     start = begun.start if begun else None
     return Break(step, head.reading, reading, estimated, start, head.serial, reading.serial or head.serial)
 

@@ -14,8 +14,8 @@ from decimal import Decimal
 
 from billing.metering.evidence import Evidence
 from billing.metering.quality import Shares
-from billing.metering.slots import Cell, Event, Part, Slot, SlotRequest, Usage, joined, total
-from core.decimals import EXACT, format_decimal
+from billing.metering.slots import Cell, Event, Part, Slot, SlotRequest, Usage, joined
+from core.decimals import EXACT, exact_sum, format_decimal
 from core.period import Period
 
 _TICK = timedelta(microseconds=1)
@@ -34,7 +34,7 @@ def usage_of_events(request: SlotRequest, events: Iterable[Event]) -> Usage:
         slots = with_levels(slots, before)
     return Usage(
         tuple(slots),
-        Evidence(request.unit, (), len(within), total(e.quantity for e in within)),
+        Evidence(request.unit, (), len(within), exact_sum(e.quantity for e in within)),
         events=tuple(_told(request, event) for event in within) if request.events else (),
     )
 
@@ -92,7 +92,7 @@ def _slot(request: SlotRequest, period: Period, events: Sequence[Event]) -> Slot
 
 def _filled(request: SlotRequest, period: Period, events: Sequence[Event]) -> Slot:
     quantities = [event.quantity for event in events]
-    added = total(quantities)
+    added = exact_sum(quantities)
     levels = Part.INTEGRAL in request.parts
     return Slot(
         period,
@@ -119,7 +119,7 @@ def _distinct(request: SlotRequest, events: Sequence[Event]) -> frozenset[str]:
 
 def _integral(events: Sequence[Event], end: datetime) -> Decimal:
     ends = [*(event.at for event in events[1:]), end]
-    return total(EXACT.multiply(e.quantity, seconds(until - e.at)) for e, until in zip(events, ends, strict=True))
+    return exact_sum(EXACT.multiply(e.quantity, seconds(until - e.at)) for e, until in zip(events, ends, strict=True))
 
 
 def seconds(length: timedelta) -> Decimal:

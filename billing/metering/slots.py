@@ -5,7 +5,7 @@ The usage port (`stores/usage`) answers slots; an aggregation says which parts i
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
@@ -16,7 +16,7 @@ from uuid import UUID
 
 from billing.metering.evidence import Evidence
 from billing.metering.quality import NONE, ZERO, Shares, summed
-from core.decimals import EXACT
+from core.decimals import exact_sum
 from core.period import Period
 
 Cell = tuple[str | None, ...]
@@ -170,7 +170,7 @@ def joined(period: Period, cells: Mapping[Cell, Slot]) -> Slot:
     slots = cells.values()
     return Slot(
         period,
-        sum=total(slot.sum for slot in slots),
+        sum=exact_sum(slot.sum for slot in slots),
         count=sum(slot.count for slot in slots),
         min=min((slot.min for slot in slots if slot.min is not None), default=None),
         max=max((slot.max for slot in slots if slot.max is not None), default=None),
@@ -180,11 +180,3 @@ def joined(period: Period, cells: Mapping[Cell, Slot]) -> Slot:
         unknown=sum(slot.unknown for slot in slots),
         cells=cells,
     )
-
-
-def total(quantities: Iterable[Decimal]) -> Decimal:
-    """The exact sum."""
-    found = ZERO
-    for quantity in quantities:
-        found = EXACT.add(found, quantity)
-    return found

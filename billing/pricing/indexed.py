@@ -17,7 +17,7 @@ from billing.index import IndexSeries
 from billing.members import ZERO, Members
 from billing.metered import Index, Metered, Needs, Piece
 from billing.pricing_model import DECIMAL_STRING, SIGNED_STRING, BadExample, BadUsage, Example, Part, PricingModel
-from core.decimals import EXACT, ROUNDING, format_decimal
+from core.decimals import EXACT, ROUNDING, exact_sum, format_decimal
 from core.errors import Refused
 from core.period import Period, rfc3339
 
@@ -73,10 +73,8 @@ class Indexed:
 
     def _part(self, slots: Iterable[_Slot], estimated: bool) -> Part:
         slots = list(slots)
-        exact = quantity = ZERO
-        for slot in slots:
-            exact = EXACT.add(exact, EXACT.multiply(slot.quantity, self._price(slot.value)))
-            quantity = EXACT.add(quantity, slot.quantity)
+        exact = exact_sum(EXACT.multiply(slot.quantity, self._price(slot.value)) for slot in slots)
+        quantity = exact_sum(slot.quantity for slot in slots)
         flag = {"estimated": True} if estimated else {}
         return Part(exact, quantity, more={"index": self.index, **flag, "runs": list(_runs(slots))})
 

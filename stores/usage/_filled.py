@@ -15,8 +15,8 @@ from itertools import chain
 from typing import overload
 
 from billing.metering.quality import NONE, ZERO, Shares, summed
-from billing.metering.slots import Cell, Slot, SlotRequest, total
-from core.decimals import EXACT
+from billing.metering.slots import Cell, Slot, SlotRequest
+from core.decimals import EXACT, exact_sum
 from stores.usage._register_runs import Strip
 from stores.usage._slots import Feed
 
@@ -59,7 +59,7 @@ class Slots(Sequence[Slot]):
     def count_events(self) -> None:
         """Note what is filled as what events came to; registers are added after."""
         self.event_count = sum(slot.count for slot in self._filled.values())
-        self.event_quantity = total(slot.sum for slot in self._filled.values())
+        self.event_quantity = exact_sum(slot.sum for slot in self._filled.values())
 
     def add(self, feed: Feed, number: int, shares: Shares) -> None:
         """What a register counted in one slot, in its own unit."""

@@ -21,8 +21,8 @@ from sqlalchemy.orm import Session
 
 from billing.metering.evidence import Estimate
 from billing.metering.quality import ZERO, Shares, summed
-from billing.metering.slots import Part, SlotRequest, total
-from core.decimals import EXACT
+from billing.metering.slots import Part, SlotRequest
+from core.decimals import EXACT, exact_sum
 from core.period import Period
 from stores.statements import run, weighed
 from stores.usage._runs import Run, is_fine, runs_of
@@ -206,5 +206,5 @@ def _shares(quantity: Decimal, doubtful: Sequence[Decimal | None]) -> Shares:
     if not any(doubtful):
         return Shares(quantity)
     interpolated, estimated, substituted, invalid = (each or ZERO for each in doubtful)
-    measured = EXACT.subtract(quantity, total((interpolated, estimated, substituted)))
+    measured = EXACT.subtract(quantity, exact_sum((interpolated, estimated, substituted)))
     return Shares(measured, interpolated, estimated, substituted, invalid)

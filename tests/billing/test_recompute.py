@@ -20,7 +20,7 @@ from billing.periods import Interval
 from billing.price import parse_price
 from billing.pricing_model import models
 from billing.rating import rate_span, rate_used_part, slot_request
-from core.decimals import EXACT, format_decimal
+from core.decimals import exact_sum, format_decimal
 from core.errors import Refused
 from core.period import Period
 from tests.builders.recompute import recompute
@@ -127,10 +127,7 @@ def test_an_amount_is_worked_out_again_from_what_its_charge_keeps(
         return
     stored = json.loads(json.dumps(rated.inputs))
     assert recompute(stored) == rated.amount
-    total = Decimal(0)
-    for part in stored["parts"]:
-        total = EXACT.add(total, Decimal(part["exact"]))
-    assert format_decimal(total) == stored["rated"]
+    assert format_decimal(exact_sum(Decimal(part["exact"]) for part in stored["parts"])) == stored["rated"]
     claim = Claim(UUID(int=6), span, price, rated.quantity, 1234, Decimal(discount))
     back = rate_used_part(item, claim, span, usage)
     assert recompute(json.loads(json.dumps(back.inputs))) == back.amount

@@ -16,7 +16,7 @@ from billing.metering.meters import parse_aggregation
 from billing.price import Price, parse_price
 from billing.proration import WHOLE, Share
 from billing.rating import discounted, line_amount
-from core.decimals import EXACT
+from core.decimals import exact_sum
 from core.money import Money
 from core.period import Period, parse_instant
 
@@ -51,10 +51,7 @@ def _is_level(meter: Mapping[str, Any]) -> bool:
 def _total(price: Price, inputs: Mapping[str, Any], share: Share) -> Decimal:
     """Rate again what was kept. Of single events, and of a mean over a whole span, only the parts are."""
     if price.needs.events or any("mean" in part for part in inputs["parts"]):
-        total = Decimal(0)
-        for part in inputs["parts"]:
-            total = EXACT.add(total, Decimal(part["exact"]))
-        return total
+        return exact_sum(Decimal(part["exact"]) for part in inputs["parts"])
     return price.rate(_metered(price, inputs, share)).total
 
 

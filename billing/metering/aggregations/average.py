@@ -7,7 +7,8 @@ from decimal import Decimal
 
 from billing.members import Members
 from billing.metering.aggregations.protocol import Aggregation, AggregationKind, Example, Reduced
-from billing.metering.slots import Part, Slot, total
+from billing.metering.slots import Part, Slot
+from core.decimals import exact_sum
 from core.quantity import quotient
 
 
@@ -20,7 +21,7 @@ def _reduce(slots: Sequence[Slot]) -> Reduced:
     count = sum(slot.count for slot in slots)
     if count == 0:
         return Reduced(Decimal(0))
-    return Reduced(quotient(total(slot.sum for slot in slots), Decimal(count)))
+    return Reduced(quotient(exact_sum(slot.sum for slot in slots), Decimal(count)))
 
 
 PLUGIN = AggregationKind(

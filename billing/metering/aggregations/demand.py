@@ -25,8 +25,8 @@ from billing.metering.aggregations.protocol import (
     Reduced,
 )
 from billing.metering.grids import MINUTES_SCHEMA, read_minutes, whole_slots
-from billing.metering.slots import Part, Slot, total
-from core.decimals import EXACT
+from billing.metering.slots import Part, Slot
+from core.decimals import EXACT, exact_sum
 from core.errors import Refused
 from core.period import rfc3339
 from core.quantity import factor, quotient
@@ -97,7 +97,7 @@ def _windows(asked: Demand, slots: Sequence[Slot]) -> Iterable[Sequence[Slot]]:
 
 
 def _energy(window: Sequence[Slot]) -> Decimal:
-    return window[0].sum if len(window) == 1 else total(slot.sum for slot in window)
+    return window[0].sum if len(window) == 1 else exact_sum(slot.sum for slot in window)
 
 
 def _energies(*each: str) -> list[tuple[int, str]]:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from decimal import Decimal
 
 from billing.members import Members
 from billing.metering.aggregations.protocol import Aggregation, AggregationKind, Example, Reduced
 from billing.metering.slots import Part, Slot
-from core.decimals import EXACT
+from core.decimals import exact_sum
 
 
 def parse(members: Members, unit: str) -> Aggregation:
@@ -17,10 +16,7 @@ def parse(members: Members, unit: str) -> Aggregation:
 
 
 def _reduce(slots: Sequence[Slot]) -> Reduced:
-    total = Decimal(0)
-    for slot in slots:
-        total = EXACT.add(total, slot.sum)
-    return Reduced(total)
+    return Reduced(exact_sum(slot.sum for slot in slots))
 
 
 PLUGIN = AggregationKind(
