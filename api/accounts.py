@@ -47,6 +47,8 @@ class Accounts(MethodView):
         seller_unknown="There is no such seller.",
         payer_without_parent="The payer is the parent, and there is none.",
         parent_required="A credential of an account makes accounts below its own.",
+        account_does_not_pay="How documents are grouped, and when statements go out, is the payer's.",
+        day_out_of_range="A week has seven days.",
     )
     @blp.arguments(AccountNew, example=EXAMPLE)
     @blp.response(201, Account)
@@ -64,7 +66,12 @@ class OneAccount(MethodView):
         return accounts.get(context(), account_id)
 
     @require("accounts:write")
-    @refuses(422, tax_id_malformed="Not a tax id of the country that it names.")
+    @refuses(
+        422,
+        tax_id_malformed="Not a tax id of the country that it names.",
+        account_does_not_pay="How documents are grouped, and when statements go out, is the payer's.",
+        day_out_of_range="A week has seven days.",
+    )
     @blp.arguments(AccountPatch, example={"purchase_order": "PO-2026-118"})
     @blp.response(200, Account)
     def patch(self, body: dict[str, Any], account_id: UUID) -> AccountRow:

@@ -214,6 +214,7 @@ class OneSubscription(MethodView):
         return subscriptions.get(context(), subscription_id)
 
     @require("subscriptions:write")
+    @refuses(422, charge_code_unknown="A cost centre for a charge that the subscription does not have.")
     @blp.arguments(SubscriptionPatch, example={"purchase_order": "PO-2026-119"})
     @blp.response(200, Subscription)
     def patch(self, body: dict[str, Any], subscription_id: UUID) -> SubscriptionView:

@@ -12,7 +12,9 @@ from stdnum.eu import vat
 from stdnum.exceptions import InvalidChecksum, InvalidComponent, ValidationError
 
 from billing.bill_dates import bill_at, next_bill_at
+from billing.document_grouping import PER_PAYER
 from billing.periods import local_date
+from billing.statements import next_statement_at
 from core.errors import Invalid, UnknownReference
 from core.ids import encode, new_id
 from core.period import rfc3339
@@ -36,6 +38,8 @@ CHANGEABLE = frozenset(
         "purchase_order",
         "cost_centre",
         "address",
+        "invoice_grouping",
+        "statement_schedule",
         "external_id",
         "meta",
     }
@@ -61,6 +65,8 @@ class NewAccount:
     purchase_order: str | None = None
     cost_centre: str | None = None
     address: Mapping[str, Any] = field(default_factory=dict)
+    invoice_grouping: str | None = None
+    statement_schedule: Mapping[str, Any] | None = None
     external_id: str | None = None
     meta: Mapping[str, Any] = field(default_factory=dict)
 
@@ -70,7 +76,7 @@ def create(ctx: Context, new: NewAccount) -> Account:
 
     Raises:
         UnknownReference: `account_unknown` for the parent, `seller_unknown`.
-        Invalid: `parent_required`, `payer_without_parent`, `tax_id_malformed`.
+        Invalid: `parent_required`, `payer_without_parent`, `tax_id_malformed`, `account_does_not_pay`.
         Conflict: `external_id_taken`, from the database.
     """
     parent = _parent(ctx, new)
@@ -96,10 +102,13 @@ def create(ctx: Context, new: NewAccount) -> Account:
         purchase_order=new.purchase_order,
         cost_centre=new.cost_centre,
         address=dict(new.address),
+        invoice_grouping=new.invoice_grouping or PER_PAYER,
         external_id=new.external_id,
         meta=dict(new.meta),
         created_at=ctx.now,
     )
+    _check_pays(account, new.invoice_grouping, new.statement_schedule)
+    _schedule_statements(ctx, account, new.statement_schedule)
     if pays:
         account.next_bill_at = next_bill_at(ctx.now, zone, ctx.provider.settings.close_after_minutes)
         account.next_bill_on = local_date(account.next_bill_at, zone)
@@ -164,9 +173,10 @@ def change(ctx: Context, account_id: UUID, changes: Mapping[str, Any]) -> Accoun
         changes: members of `CHANGEABLE` with their new values.
 
     Raises:
-        NotFound, Invalid: `tax_id_malformed`. Conflict: `external_id_taken`, from the database.
+        NotFound, Invalid: `tax_id_malformed`, `account_does_not_pay`. Conflict: `external_id_taken`, from the database.
     """
     account = lookups.by_id(ctx, Account, "account", account_id, account=Account.id, lock=True)
+    _check_pays(account, changes.get("invoice_grouping"), changes.get("statement_schedule"))
     for name, value in changes.items():
         if name not in CHANGEABLE:
             raise ValueError(f"{name} of an account never changes")
@@ -175,9 +185,24 @@ def change(ctx: Context, account_id: UUID, changes: Mapping[str, Any]) -> Accoun
         # The bill date stays, and begins where its zone says.
         minutes = ctx.provider.settings.close_after_minutes
         account.next_bill_at = bill_at(account.next_bill_on, account.time_zone, minutes)
+    if "statement_schedule" in changes or ("time_zone" in changes and account.statement_schedule):
+        _schedule_statements(ctx, account, account.statement_schedule)
     ctx.session.flush()
     outbox.emit(ctx, "account.updated", "account", account.id, facts(account), account_id=account.id)
     return account
+
+
+def _check_pays(account: Account, grouping: str | None, schedule: Mapping[str, Any] | None) -> None:
+    """Documents and statements are the payer's."""
+    for member, value in (("invoice_grouping", grouping), ("statement_schedule", schedule)):
+        if value is not None and account.payer_id != account.id:
+            raise Invalid("account_does_not_pay", "Another account pays for this one: set it there.", f"/{member}")
+
+
+def _schedule_statements(ctx: Context, account: Account, schedule: Mapping[str, Any] | None) -> None:
+    account.statement_schedule = dict(schedule) if schedule else None
+    minutes = ctx.provider.settings.close_after_minutes
+    account.next_statement_at = next_statement_at(schedule, ctx.now, account.time_zone, minutes) if schedule else None
 
 
 def check_tax_id(value: str | None) -> str | None:
@@ -227,5 +252,7 @@ def facts(account: Account) -> dict[str, Any]:
         "purchase_order": account.purchase_order,
         "cost_centre": account.cost_centre,
         "address": dict(account.address),
+        "invoice_grouping": account.invoice_grouping,
+        "statement_schedule": account.statement_schedule,
         "next_bill_on": account.next_bill_on.isoformat() if account.next_bill_on else None,
     }

@@ -10,6 +10,7 @@ from sqlalchemy import and_, select, update
 
 from billing.bill_dates import bill_at, next_bill_at
 from billing.periods import local_date
+from billing.statements import next_statement_at
 from models.accounts import Account
 from models.billing import BillingRunPayer
 from services.context import Context
@@ -51,7 +52,7 @@ def close_after(ctx: Context, minutes: int) -> None:
     """The provider waits longer or shorter for boundary readings: the next bill dates stay, their instants follow."""
     for payer in _payers(ctx):
         assert payer.next_bill_on is not None  # as above
-        _set(payer, payer.next_bill_on, minutes)
+        _set(payer, payer.next_bill_on, minutes, ctx.now)
     ctx.session.flush()
 
 
@@ -59,7 +60,7 @@ def plan_anew(ctx: Context, now: datetime) -> None:
     """Every payer's first bill date after an instant, for a clock that was set before anything was billed."""
     minutes = ctx.provider.settings.close_after_minutes
     for payer in _payers(ctx):
-        _set(payer, local_date(next_bill_at(now, payer.time_zone, minutes), payer.time_zone), minutes)
+        _set(payer, local_date(next_bill_at(now, payer.time_zone, minutes), payer.time_zone), minutes, now)
     ctx.session.flush()
 
 
@@ -72,6 +73,8 @@ def _payers(ctx: Context) -> Sequence[Account]:
     ).all()
 
 
-def _set(payer: Account, day: date, minutes: int) -> None:
+def _set(payer: Account, day: date, minutes: int, now: datetime) -> None:
     payer.next_bill_on = day
     payer.next_bill_at = bill_at(day, payer.time_zone, minutes)
+    if payer.statement_schedule:
+        payer.next_statement_at = next_statement_at(payer.statement_schedule, now, payer.time_zone, minutes)

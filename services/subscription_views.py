@@ -41,6 +41,7 @@ class ItemView:
     quantity: Decimal
     plan_id: UUID
     discount: Decimal
+    cost_centre: str | None = None
     ended: bool = False
 
 
@@ -203,7 +204,7 @@ def _items(
     rows = ctx.session.execute(
         select(
             *(item.id, item.subscription_id, item.charge_code, price.name, price.kind, price.id.label("price_id")),
-            *(version.c.plan_id, version.c.discount),
+            *(item.cost_centre, version.c.plan_id, version.c.discount),
         )
         .select_from(item)
         .join(version, version.c.subscription_id == item.subscription_id)
@@ -228,7 +229,11 @@ def _items(
             quantity, price_id, discount = past[-1].quantity, past[-1].price_id, past[-1].discount
         ended = bool(past) and past[-1].end is not None and past[-1].end <= ctx.now
         found[row.subscription_id].append(
-            ItemView(row.id, row.charge_code, row.name, row.kind, price_id, quantity, row.plan_id, discount, ended)
+            ItemView(
+                *(row.id, row.charge_code, row.name, row.kind, price_id, quantity, row.plan_id, discount),
+                cost_centre=row.cost_centre,
+                ended=ended,
+            )
         )
     return found
 
@@ -294,6 +299,7 @@ def facts(shown: SubscriptionView) -> dict[str, Any]:
                 "plan": encode("plan", item.plan_id),
                 "quantity": format_decimal(item.quantity),
                 "discount": format_decimal(item.discount),
+                "cost_centre": item.cost_centre,
             }
             for item in shown.items
         ],

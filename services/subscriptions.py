@@ -27,7 +27,7 @@ from models.accounts import Account
 from models.catalog import Plan, PlanVersion
 from models.payments import PaymentMethod
 from models.subscriptions import Subscription, SubscriptionItem
-from services import parts_wanted, subscription_parts
+from services import cost_centres, parts_wanted, subscription_parts
 from services.context import Context, visible
 from services.lookups import by_id, by_reference
 from services.paging import Slice, Window, newest_first
@@ -48,6 +48,7 @@ class Order:
         start_at: when it starts; None starts it when the service is provisioned.
         currency: None takes the account's.
         quantities: by charge code, of the plan and what it contains; what is not named is 1.
+        cost_centres: by charge code, of charges whose cost centre is not the subscription's.
         trial: `plan` takes the one that the plan version offers, None takes none.
     """
 
@@ -64,6 +65,7 @@ class Order:
     reference: str | None = None
     purchase_order: str | None = None
     cost_centre: str | None = None
+    cost_centres: Mapping[str, str | None] = field(default_factory=dict)
     external_id: str | None = None
     meta: Mapping[str, Any] = field(default_factory=dict)
 
@@ -172,6 +174,7 @@ def create(ctx: Context, order: Order) -> Subscription:
     ctx.session.flush()
     subscription_parts.add(ctx, subscription.id, checked.parts, None)
     _add_items(ctx, subscription, subscription_parts.codes(checked.parts))
+    cost_centres.assign(ctx, subscription.id, order.cost_centres)
     tell(ctx, subscription, "subscription.created")
     if order.start_at is not None and order.start_at <= ctx.now:
         start(ctx, subscription, order.start_at)
@@ -247,10 +250,16 @@ def list_subscriptions(
 
 
 def change_notes(ctx: Context, subscription_id: UUID, values: Mapping[str, Any]) -> SubscriptionView:
-    """Change what is not agreed upon: reference, purchase order, cost centre, external id, metadata."""
+    """Change what is not agreed upon: reference, purchase order, cost centres, external id, metadata.
+
+    Raises:
+        NotFound. Invalid: `charge_code_unknown`, for cost centres.
+    """
     subscription = find(ctx, subscription_id, lock=True)
+    cost_centres.assign(ctx, subscription.id, values.get("cost_centres", {}))
     for name, value in values.items():
-        setattr(subscription, name, value)
+        if name != "cost_centres":
+            setattr(subscription, name, value)
     ctx.session.flush()
     tell(ctx, subscription, "subscription.updated")
     return view(ctx, subscription)

@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import marshmallow as ma
+
 from api.schemas import ExternalIdQuery, Resource, Schema, fields
+from api.schemas.coded import Coded
+from billing.document_grouping import GROUPINGS
+from billing.statements import EVERY, WEEK
 
 
 class Address(Schema):
@@ -13,6 +20,18 @@ class Address(Schema):
     postal_code = fields.String(max_length=20, example="1015 CN")
     city = fields.String(max_length=100, example="Amsterdam")
     region = fields.String(max_length=100)
+
+
+class StatementSchedule(Schema):
+    """A day of each week (1 is Monday) or of each month (1 to 28), in the payer's zone."""
+
+    every = fields.Enum(EVERY, required=True)
+    day = fields.Integer(required=True, minimum=1, maximum=28)
+
+    @ma.validates_schema
+    def of_a_week(self, data: dict[str, Any], **kwargs: Any) -> None:
+        if data.get("every") == WEEK and data.get("day", 1) > 7:
+            raise ma.ValidationError({"day": [Coded("day_out_of_range", "A week has the days 1 to 7.")]})
 
 
 class _Members(Schema):
@@ -26,6 +45,15 @@ class _Members(Schema):
     purchase_order = fields.String(max_length=100, allow_none=True)
     cost_centre = fields.String(max_length=100, allow_none=True)
     address = fields.Nested(Address)
+    invoice_grouping = fields.Enum(
+        GROUPINGS,
+        description="What shares a document, of a payer: everything, what belongs to a subscription, or to an order.",
+    )
+    statement_schedule = fields.Nested(
+        StatementSchedule,
+        allow_none=True,
+        metadata={"description": "When a payer is mailed what is not billed yet; null for never."},
+    )
     external_id = fields.ExternalId(allow_none=True)
     metadata = fields.Metadata()
 
@@ -68,6 +96,9 @@ class Account(Resource):
     purchase_order = fields.String(allow_none=True)
     cost_centre = fields.String(allow_none=True)
     address = fields.Nested(Address)
+    invoice_grouping = fields.Enum(GROUPINGS, required=True)
+    statement_schedule = fields.Nested(StatementSchedule, allow_none=True)
+    next_statement_at = fields.Instant(allow_none=True)
     next_bill_on = fields.Date(allow_none=True, description="The next bill date, of a payer, in its zone.")
 
 

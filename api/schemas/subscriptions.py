@@ -20,7 +20,7 @@ from api.schemas.contract_members import (
 )
 from api.schemas.parsed import Parsed
 from api.schemas.quantities import QUANTITIES
-from billing.changes import read_align, read_cancel, read_effective, read_pause, read_quantities
+from billing.changes import QUANTITIES_MOST, read_align, read_cancel, read_effective, read_pause, read_quantities
 from billing.contract_terms import read_minimum_term, read_term, read_trial
 from billing.items import KINDS
 from billing.offers import ADD_ONS_MOST
@@ -64,6 +64,13 @@ class _Notes(Schema):
     reference = fields.String(max_length=200, allow_none=True, description="The service's name where it runs.")
     purchase_order = fields.String(max_length=100, allow_none=True)
     cost_centre = fields.String(max_length=100, allow_none=True)
+    cost_centres = fields.Dict(
+        keys=fields.String(max_length=100),
+        values=fields.String(max_length=100, allow_none=True),
+        validate=fields.Length(max=QUANTITIES_MOST),
+        description="Of single charges, by charge code; null gives a charge the subscription's again.",
+        example={"power": "CC-7"},
+    )
     external_id = fields.ExternalId(allow_none=True)
     metadata = fields.Metadata()
 
@@ -123,6 +130,7 @@ class SubscriptionItem(Schema):
     plan = fields.TypeID("plan", attribute="plan_id", required=True, metadata={"description": "Whose charge it is."})
     quantity = fields.DecimalString(required=True)
     discount = fields.DecimalString(required=True, description="Per cent that a bundle takes off.")
+    cost_centre = fields.String(allow_none=True, description="null where it has none but the subscription's.")
 
 
 class SubscriptionPart(Schema):
