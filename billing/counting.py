@@ -9,12 +9,13 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import lru_cache
 from typing import Any
+from uuid import UUID
 
 from billing.metered import Index, Metered, Needs, Piece
 from billing.metering.aggregations.protocol import Aggregation, Reduced
 from billing.metering.grids import merged
 from billing.metering.quality import NONE, Shares
-from billing.metering.slots import Cell, Slot, Usage
+from billing.metering.slots import Cell, Slot, SlotRequest, Usage
 from billing.proration import WHOLE, Share
 from core.errors import Refused
 from core.period import Period
@@ -54,6 +55,24 @@ class Counting:
         if self.needs.index is not None:
             found = merged(found, self._index(self.needs.index).edges(span))
         return found
+
+    def request(
+        self, edges: tuple[datetime, ...], *, item_id: UUID, subscription_id: UUID, meter_id: UUID, unit: str
+    ) -> SlotRequest:
+        """What to ask for, between neighbouring instants, of what an item uses on a meter."""
+        return SlotRequest(
+            item_id=item_id,
+            subscription_id=subscription_id,
+            meter_id=meter_id,
+            unit=unit,
+            edges=edges,
+            parts=self.aggregation.parts,
+            registers=self.aggregation.registers,
+            dimensions=self.dimensions,
+            distinct=self.aggregation.distinct,
+            carried=self.aggregation.carried,
+            events=self.needs.events,
+        )
 
     def stretches(self, used: Usage, edges: Sequence[datetime]) -> Sequence[Stretch]:
         """Usage between neighbouring edges, for people to look at: no price cuts or groups it.

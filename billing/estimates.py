@@ -149,15 +149,5 @@ def _counted(line: EstimateLine, pointer: str, indexes: Mapping[str, Index]) -> 
 
 
 def _request(counting: Counting, span: Period) -> SlotRequest:
-    return SlotRequest(
-        item_id=NOBODY,
-        subscription_id=NOBODY,
-        meter_id=NOBODY,
-        unit="",
-        edges=counting.edges(span),
-        parts=counting.aggregation.parts,
-        dimensions=counting.dimensions,
-        distinct=counting.aggregation.distinct,
-        carried=counting.aggregation.carried,
-        events=counting.needs.events,
-    )
+    edges = counting.edges(span)
+    return counting.request(edges, item_id=NOBODY, subscription_id=NOBODY, meter_id=NOBODY, unit="")

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
 from billing.counting import Counted, Counting
-from billing.items import RECURRING, USAGE, Claim, Item, PriceTerms
+from billing.items import RECURRING, USAGE, Claim, Item, MeterTerms, PriceTerms
 from billing.metered import Index, Metered, Needs, plain
 from billing.metering.slots import SlotRequest, Usage
 from billing.proration import WHOLE, Share, share
@@ -60,37 +60,19 @@ def slot_request(
     if price.kind != USAGE or price.meter is None:
         return None
     counted = counting(item, price, indexes)
-    return SlotRequest(
-        item_id=item.item_id,
-        subscription_id=item.subscription_id,
-        meter_id=price.meter.meter_id,
-        unit=price.meter.unit,
-        edges=counted.edges(span if until is None else Period(span.start, until)),
-        parts=counted.aggregation.parts,
-        registers=counted.aggregation.registers,
-        dimensions=counted.dimensions,
-        distinct=counted.aggregation.distinct,
-        carried=counted.aggregation.carried,
-        events=counted.needs.events,
-    )
+    return _request(item, price.meter, counted, counted.edges(span if until is None else Period(span.start, until)))
 
 
 def shown_request(item: Item, price: PriceTerms, edges: tuple[datetime, ...]) -> SlotRequest:
     """The usage between neighbouring instants, for `Counting.stretches`; `price` is a usage price."""
     assert price.meter is not None  # the catalogue refuses a usage price without a meter
-    counted = counting(item, price)
-    aggregation = counted.aggregation
-    return SlotRequest(
-        item_id=item.item_id,
-        subscription_id=item.subscription_id,
-        meter_id=price.meter.meter_id,
-        unit=price.meter.unit,
-        edges=counted.shown_edges(edges),
-        parts=aggregation.parts,
-        registers=aggregation.registers,
-        dimensions=aggregation.dimensions,
-        distinct=aggregation.distinct,
-        carried=aggregation.carried,
+    counted = replace(counting(item, price), needs=Needs())  # no price cuts or groups what is shown
+    return _request(item, price.meter, counted, counted.shown_edges(edges))
+
+
+def _request(item: Item, meter: MeterTerms, counted: Counting, edges: tuple[datetime, ...]) -> SlotRequest:
+    return counted.request(
+        edges, item_id=item.item_id, subscription_id=item.subscription_id, meter_id=meter.meter_id, unit=meter.unit
     )
 
 
