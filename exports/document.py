@@ -15,6 +15,9 @@ from core.period import Period
 
 DEFAULT_COLOUR = "#1d4ed8"
 
+# An invoice is owed and has a number. A pro forma shows what one would say; a statement what is not billed yet, net.
+Kind = Literal["invoice", "pro_forma", "statement"]
+
 
 @dataclass(frozen=True)
 class Logo:
@@ -83,6 +86,7 @@ class DocumentLine:
             (`"3 tiers"`).
         exact: the amount before it was rounded, in major units, where it is worth knowing.
         quality_note: how the quantity was measured, where not simply measured: `"12 % estimated"`.
+        cost_centre: which of the buyer's pays for it.
     """
 
     description: str
@@ -95,16 +99,17 @@ class DocumentLine:
     price_note: str = ""
     exact: Decimal | None = None
     quality_note: str = ""
+    cost_centre: str = ""
 
 
 @dataclass(frozen=True)
 class SubscriptionGroup:
-    """The lines of one subscription; `reference` is its id or external id, `detail` a purchase order or the like."""
+    """The lines of one subscription; `reference` is its id or external id, `purchase_order` the buyer's number."""
 
     name: str
     lines: tuple[DocumentLine, ...]
     reference: str = ""
-    detail: str = ""
+    purchase_order: str = ""
 
     @property
     def amount(self) -> int:
@@ -148,6 +153,14 @@ class DocumentTax:
 
 
 @dataclass(frozen=True)
+class CostCentre:
+    """What a document's lines of one cost centre come to, net, in minor units; those of none have no name."""
+
+    name: str
+    amount: int
+
+
+@dataclass(frozen=True)
 class CardOnFile:
     """The card that will be charged (`charged_on` None: at once)."""
 
@@ -168,10 +181,11 @@ class PaymentInstructions:
 
 @dataclass(frozen=True)
 class InvoiceDocument:
-    """A whole invoice.
+    """A whole invoice, or what looks like one.
 
     Args:
-        number: None for a draft, which never had one.
+        kind: what it is; only an invoice asks for money.
+        number: None for a draft, which never had one, and for what is no invoice.
         issued_on, due_on, supply: dates in `time_zone`; `supply` is the span the document is for, where it has one.
         locale: a BCP 47 tag for words, dates and numbers (`"en-GB"`, `"nl-NL"`).
         subtotal_amount: the sum of the lines.
@@ -179,10 +193,11 @@ class InvoiceDocument:
         settled_amount: what allocations have covered when the document was made.
         lines_apart: how many lines stand apart, in a file beside this document whose groups only sum them up; 0 where
             the groups have every line.
+        cost_centres: what the lines come to by cost centre; nothing where they have none.
         watermark: printed across each page.
 
     Raises:
-        ValueError: lines, taxes and totals do not add up, or a draft has a number.
+        ValueError: lines, taxes, cost centres and totals do not add up, or an invoice has no number.
     """
 
     seller: Seller
@@ -206,6 +221,8 @@ class InvoiceDocument:
     payment: PaymentInstructions = field(default_factory=PaymentInstructions)
     notes: tuple[str, ...] = ()
     lines_apart: int = 0
+    cost_centres: tuple[CostCentre, ...] = ()
+    kind: Kind = "invoice"
     watermark: Literal["draft", "void"] | None = None
 
     def __post_init__(self) -> None:
@@ -216,5 +233,7 @@ class InvoiceDocument:
             raise ValueError("subtotal, taxes and rounding do not add up to the total")
         if self.total_amount - self.settled_amount != self.due_amount:
             raise ValueError("the amount due is not the total less what is settled")
-        if self.number is None and self.watermark is None:
+        if self.cost_centres and sum(each.amount for each in self.cost_centres) != self.subtotal_amount:
+            raise ValueError("the cost centres do not add up to the subtotal")
+        if self.number is None and self.watermark is None and self.kind == "invoice":
             raise ValueError("a document without a number is a draft or void")

@@ -23,6 +23,7 @@ from exports.document import (
     BeneficiaryGroup,
     Buyer,
     CardOnFile,
+    CostCentre,
     DocumentLine,
     DocumentTax,
     InvoiceDocument,
@@ -103,6 +104,7 @@ def document(ctx: Context, invoice: Invoice) -> InvoiceDocument:
         time_zone=buyer["time_zone"],
         locale=buyer["locale"] or seller["locale"],
         payment=_payment(instructions, seller),
+        cost_centres=tuple(CostCentre(each["cost_centre"] or "", each["net_amount"]) for each in invoice.cost_centres),
         notes=(seller["footer"],) if seller["footer"] else (),
     )
 
@@ -186,7 +188,10 @@ def _groups(ctx: Context, invoice: Invoice) -> tuple[BeneficiaryGroup, ...]:
 def _subscriptions(lines: Sequence[InvoiceLine], tiers: Mapping[UUID, int]) -> tuple[SubscriptionGroup, ...]:
     return tuple(
         SubscriptionGroup(
-            name, tuple(_line(line, tiers.get(line.id, 0)) for line in own), reference=reference, detail=order or ""
+            name,
+            tuple(_line(line, tiers.get(line.id, 0)) for line in own),
+            reference=reference,
+            purchase_order=order or "",
         )
         for (_, name, reference, order), own in groupby(
             lines,
@@ -212,4 +217,5 @@ def _line(line: InvoiceLine, tiers: int) -> DocumentLine:
         price_note=f"{tiers} tiers" if tiers else "",
         exact=line.exact,
         quality_note=quality_note(line.quality),
+        cost_centre=line.cost_centre or "",
     )

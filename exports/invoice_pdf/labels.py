@@ -8,6 +8,24 @@ from __future__ import annotations
 ENGLISH = {
     "invoice": "Invoice",
     "draft": "Draft",
+    "pro_forma": "Pro forma",
+    "statement": "Not billed yet",
+    "as_of": "As of",
+    "would_come_to": "Would come to",
+    "nothing_is_due": "Not an invoice: nothing is to be paid",
+    "not_billed": "Not billed yet",
+    "without_tax": "Without tax",
+    "pro_forma_note": (
+        "This is not an invoice. It shows what an invoice would say, has no number and asks for no payment; "
+        "no input tax can be deducted from it."
+    ),
+    "statement_note": (
+        "This is not an invoice. It shows what has come up since the last one, without tax. What is still "
+        "running grows until its period ends and is billed then."
+    ),
+    "so_far": "Still running, so far",
+    "by_cost_centre": "By cost centre, without tax",
+    "no_cost_centre": "Without a cost centre",
     "void": "Void",
     "billed_to": "Billed to",
     "from": "From",
@@ -51,6 +69,24 @@ ENGLISH = {
 GERMAN = {
     "invoice": "Rechnung",
     "draft": "Entwurf",
+    "pro_forma": "Proforma",
+    "statement": "Noch nicht berechnet",
+    "as_of": "Stand",
+    "would_come_to": "Wäre zu zahlen",
+    "nothing_is_due": "Keine Rechnung: nichts zu zahlen",
+    "not_billed": "Noch nicht berechnet",
+    "without_tax": "Ohne Steuer",
+    "pro_forma_note": (
+        "Dies ist keine Rechnung. Sie zeigt, was eine Rechnung ausweisen würde, hat keine Nummer und fordert "
+        "keine Zahlung; ein Vorsteuerabzug ist nicht möglich."
+    ),
+    "statement_note": (
+        "Dies ist keine Rechnung. Sie zeigt ohne Steuer, was seit der letzten angefallen ist. Was noch läuft,"
+        " wächst bis zum Ende seines Zeitraums und wird dann berechnet."
+    ),
+    "so_far": "Läuft noch, bisher",
+    "by_cost_centre": "Nach Kostenstellen, ohne Steuer",
+    "no_cost_centre": "Ohne Kostenstelle",
     "void": "Storniert",
     "billed_to": "Rechnung an",
     "from": "Von",
@@ -94,6 +130,24 @@ GERMAN = {
 DUTCH = {
     "invoice": "Factuur",
     "draft": "Concept",
+    "pro_forma": "Pro forma",
+    "statement": "Nog niet gefactureerd",
+    "as_of": "Stand per",
+    "would_come_to": "Zou te betalen zijn",
+    "nothing_is_due": "Geen factuur: niets te betalen",
+    "not_billed": "Nog niet gefactureerd",
+    "without_tax": "Zonder belasting",
+    "pro_forma_note": (
+        "Dit is geen factuur. Dit document toont wat een factuur zou vermelden, heeft geen nummer en vraagt "
+        "geen betaling; aftrek van btw is niet mogelijk."
+    ),
+    "statement_note": (
+        "Dit is geen factuur. Dit document toont zonder belasting wat sinds de vorige is opgelopen. Wat nog "
+        "loopt, groeit tot het einde van zijn periode en wordt dan gefactureerd."
+    ),
+    "so_far": "Loopt nog, tot nu toe",
+    "by_cost_centre": "Per kostenplaats, zonder belasting",
+    "no_cost_centre": "Zonder kostenplaats",
     "void": "Vervallen",
     "billed_to": "Factuur aan",
     "from": "Van",

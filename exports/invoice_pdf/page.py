@@ -51,13 +51,13 @@ class Page:
         return {
             "lang": self.locale.language,
             "region": self.locale.territory,
-            "title": " ".join(filter(None, [self.say("invoice"), document.number])),
-            "heading": self.say("invoice"),
+            "title": " ".join(filter(None, [self.say(document.kind), document.number])),
+            "heading": self.say(document.kind),
             "author": seller.legal_name,
             "number": document.number or self.say("draft"),
             "colour": seller.colour if _COLOUR.fullmatch(seller.colour) else DEFAULT_COLOUR,
             "logo": seller.logo and {"kind": seller.logo.kind, "bytes": list(seller.logo.content)},
-            "watermark": document.watermark and self.say(document.watermark),
+            "watermark": self._watermark(),
             "page": self.labels["page"],
             "seller": wrap(seller.name),
             "parties": [self._buyer(), self._seller()],
@@ -71,6 +71,7 @@ class Page:
             ],
             "groups": [self._beneficiary(group) for group in document.groups],
             "totals": self._totals(),
+            "cost_centres": self._cost_centres(),
             "payment": self._payment(),
             "notes_title": self.say("notes"),
             "notes": [wrap(note) for note in self._notes()],
@@ -102,7 +103,7 @@ class Page:
         document, figures = self.document, self.figures
         facts = [
             ("number", document.number),
-            ("issued_on", figures.date(document.issued_on)),
+            ("issued_on" if document.kind == "invoice" else "as_of", figures.date(document.issued_on)),
             ("due_on", document.due_on and figures.date(document.due_on)),
             ("supply", document.supply and figures.span(document.supply)),
             ("purchase_order", document.purchase_order),
@@ -113,6 +114,16 @@ class Page:
 
     def _due(self) -> dict[str, str]:
         document = self.document
+        if document.kind != "invoice":
+            label, by = {
+                "pro_forma": ("would_come_to", "nothing_is_due"),
+                "statement": ("not_billed", "without_tax"),
+            }[document.kind]
+            return {
+                "label": self.say(label),
+                "amount": self.figures.money(document.total_amount),
+                "by": self.say(by),
+            }
         if document.watermark == "void":
             return {"label": self.say("void"), "amount": self.figures.money(0), "by": self.say("nothing_due")}
         if document.due_amount <= 0:
@@ -130,15 +141,26 @@ class Page:
         }
 
     def _subscription(self, group: SubscriptionGroup) -> dict[str, Any]:
+        """A cost centre that all its lines have stands once, at the head; otherwise each line says its own."""
+        centres = {line.cost_centre for line in group.lines}
+        common = centres.pop() if len(centres) == 1 else ""
+        known = [group.reference, self._named("purchase_order", group.purchase_order, self.document.purchase_order)]
         return {
             "title": wrap(group.name),
-            "reference": wrap(" · ".join(filter(None, [group.reference, group.detail]))),
+            "reference": wrap(" · ".join(filter(None, [*known, self._centre(common)]))),
             "amount": self.figures.amount(group.amount),
-            "lines": [self._line(line) for line in group.lines],
+            "lines": [self._line(line, "" if common else self._centre(line.cost_centre)) for line in group.lines],
         }
 
-    def _line(self, line: DocumentLine) -> dict[str, str]:
-        small = [self.figures.span(line.span) if line.span else "", line.quality_note]
+    def _centre(self, name: str) -> str:
+        return self._named("cost_centre", name, self.document.cost_centre)
+
+    def _named(self, label: str, value: str, of_document: str) -> str:
+        """What is told at the head of the document is not told again."""
+        return f"{self.say(label)} {value}" if value and value != of_document else ""
+
+    def _line(self, line: DocumentLine, centre: str) -> dict[str, str]:
+        small = [self.figures.span(line.span) if line.span else "", line.quality_note, centre]
         price = line.price_note if line.unit_price is None else self.figures.price(line.unit_price)
         return {
             "description": wrap(line.description),
@@ -151,6 +173,8 @@ class Page:
     def _totals(self) -> list[dict[str, str]]:
         """Each sum with how it is drawn: `plain`, `total` (under a rule) or `due` (in the brand's colour)."""
         document, money = self.document, self.figures.money
+        if document.kind == "statement":
+            return [{"style": "total", "label": self.say("not_billed"), "amount": money(document.total_amount)}]
         rows = [("plain", self.say("subtotal"), document.subtotal_amount)]
         for tax in document.taxes:
             net = money(tax.net_amount).replace(_MINUS, _MINUS + _JOINED)
@@ -164,10 +188,25 @@ class Page:
             rows.append(("due", self.say("amount_due"), document.due_amount))
         return [{"style": style, "label": label, "amount": money(amount)} for style, label, amount in rows]
 
+    def _cost_centres(self) -> dict[str, Any] | None:
+        """What each cost centre pays, where the lines have any."""
+        if not self.document.cost_centres:
+            return None
+        rows = [
+            [wrap(each.name) or self.say("no_cost_centre"), self.figures.amount(each.amount)]
+            for each in self.document.cost_centres
+        ]
+        return {"title": self.say("by_cost_centre"), "rows": rows}
+
+    def _watermark(self) -> str | None:
+        if self.document.kind == "pro_forma":
+            return self.say("pro_forma")
+        return self.document.watermark and self.say(self.document.watermark)
+
     def _payment(self) -> dict[str, Any] | None:
         """How to pay, while there is something to pay on a document that stands."""
         document, payment = self.document, self.document.payment
-        if document.due_amount <= 0 or document.watermark == "void":
+        if document.due_amount <= 0 or document.watermark == "void" or document.kind != "invoice":
             return None
         texts, facts = [], []
         if payment.card:
@@ -198,7 +237,8 @@ class Page:
         grounds = [tax.note for tax in self.document.taxes if tax.note]
         apart = self.document.lines_apart
         summed = [self.say("lines_apart", lines=self.figures.quantity(Decimal(apart), ""))] if apart else []
-        return [*summed, *dict.fromkeys(grounds), *self.document.notes]
+        about = [] if self.document.kind == "invoice" else [self.say(f"{self.document.kind}_note")]
+        return [*about, *summed, *dict.fromkeys(grounds), *self.document.notes]
 
     def _foot(self) -> list[str]:
         seller = self.document.seller

@@ -13,7 +13,7 @@ import typst
 from exports.document import InvoiceDocument
 from exports.invoice_pdf.page import Page
 
-TEMPLATE_VERSION = "pdf-1"
+TEMPLATE_VERSION = "pdf-2"
 _HERE = Path(__file__).parent
 # (with the machine's fonts, the standards held), best first.
 _ATTEMPTS: tuple[tuple[bool, list[typst.PDFStandard]], ...] = ((False, ["a-3a"]), (True, ["a-3a"]), (True, ["1.7"]))

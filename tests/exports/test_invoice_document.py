@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from exports.document import CostCentre
 from tests.exports.documents import group, invoice, line
 
 
@@ -33,3 +34,14 @@ def test_only_a_draft_has_no_number() -> None:
     with pytest.raises(ValueError, match="without a number"):
         replace(document, number=None)
     assert replace(document, number=None, watermark="draft").number is None
+
+
+def test_what_is_no_invoice_has_no_number() -> None:
+    document = invoice(group(line(10000)))
+    assert replace(document, number=None, kind="pro_forma").number is None
+
+
+def test_cost_centres_add_up_to_the_lines() -> None:
+    document = invoice(group(line(10000)), cost_centres=(CostCentre("CC-7", 4000), CostCentre("", 6000)))
+    with pytest.raises(ValueError, match="cost centres do not add up"):
+        replace(document, cost_centres=document.cost_centres[:1])

@@ -7,6 +7,7 @@ import re
 from dataclasses import replace
 from datetime import date
 from decimal import Decimal
+from typing import Literal
 
 import pytest
 from hypothesis import HealthCheck, example, given, settings
@@ -15,7 +16,15 @@ from pypdf import PdfReader
 
 from core.money import exponent
 from core.registry import plugins
-from exports.document import BankDetails, CardOnFile, DocumentTax, InvoiceDocument, Logo, PaymentInstructions
+from exports.document import (
+    BankDetails,
+    CardOnFile,
+    CostCentre,
+    DocumentTax,
+    InvoiceDocument,
+    Logo,
+    PaymentInstructions,
+)
 from exports.invoice_pdf import render
 from exports.invoice_pdf.labels import ENGLISH, LANGUAGES
 from tests.exports.documents import BUYER, SELLER, group, invoice, line
@@ -204,3 +213,35 @@ def _figure(said: str, label: str) -> Decimal:
     found = re.search(rf"\b{label} (-?)(?:€|JP¥|KWD )(\d+(?:\.\d+)?)", said)
     assert found, (label, said)
     return Decimal(found[1] + found[2])
+
+
+@pytest.mark.parametrize(
+    ("kind", "said"),
+    [
+        ("pro_forma", ["Pro forma", "Would come to", "nothing is to be paid", "no input tax can be deducted"]),
+        ("statement", ["Not billed yet", "Without tax", "grows until its period ends"]),
+    ],
+)
+def test_what_is_no_invoice_says_so_and_asks_for_no_money(
+    kind: Literal["pro_forma", "statement"], said: list[str]
+) -> None:
+    document = invoice(group(line(10000)), kind=kind, number=None, due_on=None)
+    printed = text(document)
+    for expected in said:
+        assert expected in printed
+    assert "Please transfer" not in printed
+    assert "Invoice number" not in printed
+
+
+def test_cost_centres_stand_on_lines_and_are_summed_up() -> None:
+    lines = group(line(10000, cost_centre="CC-7"), line(6000, cost_centre="R&D"), line(500))
+    sums = (CostCentre("", 500), CostCentre("CC-7", 10000), CostCentre("R&D", 6000))
+    said = text(invoice(lines, cost_centres=sums))
+    assert "1–31 Jan 2026 · Cost centre CC-7" in said
+    for expected in ("Without a cost centre 5.00", "CC-7 100.00", "R&D 60.00"):
+        assert expected in said
+
+
+def test_a_cost_centre_that_all_lines_of_a_subscription_have_stands_once() -> None:
+    said = text(invoice(group(line(10000, cost_centre="CC-7"), line(6000, cost_centre="CC-7"))))
+    assert said.count("CC-7") == 1
