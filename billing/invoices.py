@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from billing.tax import TaxRate, TaxSubtotal, tax_subtotals
+from billing.tax import Priced, Tax, TaxSubtotal, tax_lines
 from core.money import Money
 
 
@@ -28,7 +28,8 @@ class Billable:
     """A charge that is due and on no document yet, as far as collecting needs it.
 
     Args:
-        amount: rounded, net; negative for a credit.
+        amount: rounded, as it was priced: net, or gross where `tax_inclusive`; negative for a credit.
+        tax: what it is taxed with; of a correction, what it corrects was taxed with.
         beneficiary: the account that received it, with the name its lines are ordered by.
         subscription_id, subscription_order: whose charge it is, and the age of that subscription.
         charge_order: where it stands among the charges of its subscription: those of its own plan first, then by plan
@@ -39,7 +40,7 @@ class Billable:
     id: UUID
     key: DocumentKey
     amount: Money
-    tax: TaxRate
+    tax: Tax
     beneficiary_id: UUID
     beneficiary_name: str
     beneficiary_is_payer: bool
@@ -47,15 +48,21 @@ class Billable:
     subscription_order: datetime
     charge_order: tuple[int, str, int]
     start: datetime
+    tax_inclusive: bool = False
 
 
 @dataclass(frozen=True)
 class Totals:
-    """`total` is `net` and every tax added up; tax-exclusive prices leave nothing to round."""
+    """`total` is `net`, every tax and `rounding` added up; only prices that include their tax leave something to round.
 
+    `nets` are the net amounts of the lines, in their order; they add up to `net`.
+    """
+
+    nets: tuple[Money, ...]
     net: Money
     taxes: tuple[TaxSubtotal, ...]
     tax: Money
+    rounding: Money
     total: Money
 
 
@@ -76,13 +83,13 @@ class Collected:
     waiting: tuple[PlannedDocument, ...]
 
 
-def totals(lines: Sequence[tuple[Money, TaxRate]], currency: str) -> Totals:
-    """Add up rounded lines and tax them once per category and rate (EN 16931 BR-CO-10, -13, -15, -17)."""
+def totals(lines: Sequence[Priced], currency: str) -> Totals:
+    """Tax rounded lines once per category and rate, and add up (EN 16931 BR-CO-10, -13, -14, -15, -17)."""
     zero = Money(0, currency)
-    net = sum((amount for amount, _ in lines), zero)
-    taxes = tax_subtotals(lines)
-    tax = sum((subtotal.amount for subtotal in taxes), zero)
-    return Totals(net=net, taxes=taxes, tax=tax, total=net + tax)
+    taxed = tax_lines(lines, currency)
+    net = sum(taxed.nets, zero)
+    tax = sum((subtotal.amount for subtotal in taxed.taxes), zero)
+    return Totals(taxed.nets, net, taxed.taxes, tax, taxed.rounding, net + tax + taxed.rounding)
 
 
 def line_order(charge: Billable) -> tuple[object, ...]:
@@ -120,4 +127,5 @@ def collect(charges: Iterable[Billable]) -> Collected:
 
 def _plan(key: DocumentKey, charges: list[Billable]) -> PlannedDocument:
     ordered = tuple(sorted(charges, key=line_order))
-    return PlannedDocument(key, ordered, totals([(charge.amount, charge.tax) for charge in ordered], key.currency))
+    lines = [Priced(charge.amount, charge.tax, charge.tax_inclusive) for charge in ordered]
+    return PlannedDocument(key, ordered, totals(lines, key.currency))

@@ -54,12 +54,14 @@ class Leg:
             raise ValueError("a transfer has one currency")
 
 
-def invoice_finalized(seller_id: UUID, payer_id: UUID, net: Money, taxes: Iterable[TaxSubtotal]) -> tuple[Leg, ...]:
-    """The payer owes the net amount, which is revenue, and each tax, which is the state's."""
+def invoice_finalized(
+    seller_id: UUID, payer_id: UUID, net: Money, taxes: Iterable[TaxSubtotal], rounding: Money
+) -> tuple[Leg, ...]:
+    """The payer owes the net amount, which is revenue as what was rounded is, and each tax, which is the state's."""
     receivable = Book(seller_id, Kind.RECEIVABLE, net.currency, payer_id)
     revenue = Book(seller_id, Kind.REVENUE, net.currency)
     tax = Book(seller_id, Kind.TAX, net.currency)
-    parts = [(revenue, net), *((tax, subtotal.amount) for subtotal in taxes)]
+    parts = [(revenue, net + rounding), *((tax, subtotal.amount) for subtotal in taxes)]
     return tuple(leg for book, amount in parts for leg in _move(receivable, book, amount))
 
 

@@ -6,6 +6,7 @@ import decimal
 from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Decimal
+from fractions import Fraction
 
 from core.decimals import EXACT, ROUNDING
 
@@ -69,6 +70,12 @@ def round_line(amount: Decimal, currency: str) -> Money:
     """Round an exact amount in major units to the currency's minor unit, half away from zero. Once per line."""
     scaled = amount.scaleb(exponent(currency), context=EXACT)
     return Money(int(scaled.to_integral_value(rounding=ROUND_HALF_UP)), currency)
+
+
+def round_ratio(minor: Fraction) -> int:
+    """A quotient of minor units that need not be finite, as `round_line` rounds: half away from zero."""
+    whole = (abs(minor) + Fraction(1, 2)) // 1
+    return -whole if minor < 0 else whole
 
 
 def split(total: Money, weights: Sequence[Decimal]) -> list[Money]:

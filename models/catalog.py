@@ -111,6 +111,7 @@ class Price(Base, Tenant, Recorded):
     timing: Mapped[str]
     proration: Mapped[str]
     meter_id: Mapped[UUID | None]
+    tax_inclusive: Mapped[bool] = mapped_column(server_default=text("false"))
     currencies: Mapped[dict[str, Any]]
     origin: Mapped[dict[str, Any] | None]
 

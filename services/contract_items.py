@@ -46,6 +46,7 @@ class PriceFacts:
 
     words: str
     product_id: UUID
+    tax_inclusive: bool
 
 
 @dataclass(frozen=True)
@@ -105,7 +106,7 @@ def _load(ctx: Context, wanted: ColumnElement[bool], *, as_agreed: bool = False)
         for row in rows
     )
     owners = {row.item_id: Owner(row.subscription_id, row.account_id, row.payer_id, row.seller_id) for row in rows}
-    facts = {key: PriceFacts(_words(row), row.product_id) for key, row in prices.items()}
+    facts = {key: PriceFacts(_words(row), row.product_id, row.tax_inclusive) for key, row in prices.items()}
     return Contracts(items, owners, facts, {row.id: row.charge_id for row in claims})
 
 
@@ -277,6 +278,7 @@ def _prices(ctx: Context, wanted: ColumnElement[bool]) -> dict[UUID, Any]:
             correction.c.currencies.is_not(None).label("corrected"),
             Price.origin,
             Price.product_id,
+            Price.tax_inclusive,
             PlanVersion.id.label("version_id"),
             PlanVersion.number,
             PlanVersion.plan_id,

@@ -173,6 +173,7 @@ def _charge(ctx: Context, charge: ProposedCharge, contracts: Contracts) -> dict[
         "discount": charge.discount,
         "exact": Decimal(shown(charge.exact)),
         "amount": charge.amount,
+        "tax_inclusive": price.tax_inclusive,
         "currency": charge.currency,
         "description": PREFIXES.get(charge.kind, "") + words(price.words, charge.discount),
         "inputs": charge.inputs,

@@ -21,8 +21,7 @@ from billing.invoices import Billable, DocumentKey, PlannedDocument, collect
 from billing.lines import quality, unit_price
 from billing.offers import ADD_ON, BASE, BUNDLE
 from billing.states import INVOICE
-from billing.tax import TaxSubtotal, flat_rate
-from core.decimals import format_decimal
+from billing.tax import Tax, TaxSubtotal, details_json, flat, rate_json, taxed
 from core.ids import encode, new_id
 from core.money import Money
 from core.period import utc
@@ -42,7 +41,7 @@ RANKS = {BUNDLE: 0, BASE: 1, ADD_ON: 2}
 # What a line shows of its charge.
 SHOWN = (
     "id payer_id seller_id beneficiary_id item_id subscription_id price_id kind charge_code description currency amount"
-    " start_at end_at quantity unit exact inputs"
+    " tax_inclusive start_at end_at quantity unit exact inputs"
 ).split()
 
 
@@ -110,6 +109,8 @@ def _waiting(ctx: Context) -> Any:
             *(getattr(Charge, name) for name in SHOWN),
             # A correction is taxed as what it corrects was, whatever the rate is by now.
             billed_on.tax_rate.label("taxed_at"),
+            billed_on.tax_category.label("taxed_in"),
+            billed_on.tax_details.label("taxed_as"),
         )
         .outerjoin(corrected, and_(corrected.provider_id == Charge.provider_id, corrected.id == Charge.adjusts_id))
         .outerjoin(
@@ -164,12 +165,11 @@ def _own_cost_centres(ctx: Context, subscriptions: Collection[UUID]) -> Any:
 
 def _billable(charge: Mapping[str, Any], names: Names) -> Billable:
     """A waiting charge as planning sees it."""
-    taxed_at = charge.get("taxed_at")
     return Billable(
         id=charge["id"],
         key=DocumentKey(charge["seller_id"], charge["currency"], names.grouping(charge)),
         amount=Money(charge["amount"], charge["currency"]),
-        tax=flat_rate(names.sellers[charge["seller_id"]].tax_rate if taxed_at is None else taxed_at),
+        tax=_tax(charge, names.sellers[charge["seller_id"]]),
         beneficiary_id=charge["beneficiary_id"],
         beneficiary_name=names.accounts[charge["beneficiary_id"]].name,
         beneficiary_is_payer=charge["beneficiary_id"] == charge["payer_id"],
@@ -177,7 +177,15 @@ def _billable(charge: Mapping[str, Any], names: Names) -> Billable:
         subscription_order=utc(names.subscriptions[charge["subscription_id"]].created_at),
         charge_order=names.orders[charge["price_id"]],
         start=utc(charge["start_at"]),
+        tax_inclusive=charge["tax_inclusive"],
     )
+
+
+def _tax(charge: Mapping[str, Any], seller: Any) -> Tax:
+    """What a charge is taxed with; a correction as what it corrects was."""
+    if charge.get("taxed_in") is None:
+        return flat(seller.tax_rate, seller.tax_name)
+    return taxed(charge["taxed_in"], charge["taxed_at"], charge["taxed_as"], seller.tax_name)
 
 
 def draft(
@@ -213,8 +221,9 @@ def draft(
         for document in its.documents:
             head = _invoice(ctx, run_id, payer, bill_on[payer], document, found.names, finalizes)
             invoices.append(head)
-            for position, planned in enumerate(document.charges, start=1):
-                lines[planned.id] = _line(head, position, planned, found.charges[planned.id], found.names)
+            nets = document.totals.nets
+            for position, (planned, net) in enumerate(zip(document.charges, nets, strict=True), start=1):
+                lines[planned.id] = _line(head, position, planned, net, found.charges[planned.id], found.names)
             head["cost_centres"] = _cost_centres(head["currency"], [lines[planned.id] for planned in document.charges])
             head["purchase_order"] = found.names.order_number(found.charges[document.charges[0].id])
     _store(ctx, invoices, lines, fresh, found.stored)
@@ -260,7 +269,6 @@ def _invoice(
     finalizes: bool,
 ) -> dict[str, Any]:
     totals = document.totals
-    tax_name = names.sellers[document.key.seller_id].tax_name
     return {
         "provider_id": ctx.provider.id,
         "id": new_id(),
@@ -276,10 +284,10 @@ def _invoice(
         "finalizes": finalizes,
         "net_amount": totals.net.minor,
         "tax_amount": totals.tax.minor,
-        "rounding_amount": 0,
+        "rounding_amount": totals.rounding.minor,
         "total_amount": totals.total.minor,
         "settled_amount": 0,
-        "taxes": [tax_json(tax, tax_name) for tax in totals.taxes],
+        "taxes": [tax_json(tax) for tax in totals.taxes],
     }
 
 
@@ -289,19 +297,14 @@ def _cost_centres(currency: str, lines: Sequence[Mapping[str, Any]]) -> list[dic
     return [{"cost_centre": name or None, "net_amount": amount.minor} for name, amount in sums.items()]
 
 
-def tax_json(subtotal: TaxSubtotal, name: str) -> dict[str, Any]:
+def tax_json(subtotal: TaxSubtotal) -> dict[str, Any]:
     """A tax subtotal as documents store and show it."""
-    return {
-        "category": subtotal.tax.category,
-        "rate": format_decimal(subtotal.tax.rate),
-        "name": name,
-        "net_amount": subtotal.net.minor,
-        "tax_amount": subtotal.amount.minor,
-    }
+    amounts = {"net_amount": subtotal.net.minor, "tax_amount": subtotal.amount.minor}
+    return rate_json(subtotal.tax) | amounts
 
 
 def _line(
-    head: Mapping[str, Any], position: int, planned: Billable, charge: Mapping[str, Any], names: Names
+    head: Mapping[str, Any], position: int, planned: Billable, net: Money, charge: Mapping[str, Any], names: Names
 ) -> dict[str, Any]:
     contract = names.subscriptions[planned.subscription_id]
     return {
@@ -323,9 +326,12 @@ def _line(
         "unit": charge["unit"],
         "unit_price": unit_price(charge["inputs"]),
         "exact": charge["exact"],
-        "amount": charge["amount"],
+        "amount": net.minor,
+        "charged_amount": charge["amount"],
+        "tax_inclusive": planned.tax_inclusive,
         "tax_category": planned.tax.category,
         "tax_rate": planned.tax.rate,
+        "tax_details": details_json(planned.tax),
         "quality": quality(charge["inputs"]),
         "purchase_order": contract.purchase_order,
         "cost_centre": names.cost_centre(charge),

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import date
-from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
@@ -20,7 +19,7 @@ from billing.periods import local_date
 from billing.postings import invoice_finalized
 from billing.states import INVOICE
 from billing.states.invoice import FINALIZE, SETTLE
-from billing.tax import TaxRate, TaxSubtotal
+from billing.tax import TaxSubtotal, read_rate
 from core.ids import new_id
 from core.money import Money
 from exports.invoice_pdf import PLUGIN as PDF
@@ -189,13 +188,13 @@ def _final(ctx: Context, draft: Invoice, account: Account, seller: Seller, issue
 
 def _legs(draft: Invoice) -> Any:
     def tax(stored: Mapping[str, Any]) -> TaxSubtotal:
-        rate = TaxRate(stored["category"], Decimal(stored["rate"]))
-        return TaxSubtotal(rate, money(stored["net_amount"]), money(stored["tax_amount"]))
+        return TaxSubtotal(read_rate(stored), money(stored["net_amount"]), money(stored["tax_amount"]))
 
     def money(minor: int) -> Money:
         return Money(minor, draft.currency)
 
-    return invoice_finalized(draft.seller_id, draft.account_id, money(draft.net_amount), map(tax, draft.taxes))
+    amounts = money(draft.net_amount), map(tax, draft.taxes), money(draft.rounding_amount)
+    return invoice_finalized(draft.seller_id, draft.account_id, *amounts)
 
 
 def _settle_empty(ctx: Context, invoices: Sequence[Invoice]) -> None:

@@ -7,7 +7,7 @@ from random import Random
 from uuid import UUID
 
 from billing.invoices import Billable, DocumentKey, collect
-from billing.tax import flat_rate
+from billing.tax import flat
 from core.ids import new_id
 from core.money import Money
 
@@ -21,7 +21,7 @@ def charge(amount: int, key: DocumentKey = KEY, **changes: object) -> Billable:
         id=new_id(),
         key=key,
         amount=Money(amount, key.currency),
-        tax=flat_rate(Decimal(21)),
+        tax=flat(Decimal(21)),
         beneficiary_id=PAYER,
         beneficiary_name="Acme",
         beneficiary_is_payer=True,

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from billing.postings import Book, Kind, Leg, credit_used, invoice_finalized, payment_received
-from billing.tax import flat_rate, tax_subtotals
+from billing.tax import flat, tax_subtotals
 from core.money import Money
 
 SELLER, PAYER, GATEWAY = UUID(int=1), UUID(int=2), UUID(int=3)
@@ -31,9 +31,9 @@ def balances(legs: tuple[Leg, ...]) -> Counter[Kind]:
 
 @given(st.lists(st.tuples(st.integers(-(10**9), 10**9), st.sampled_from([0, 7, 21])), max_size=10))
 def test_a_final_invoice_puts_its_total_on_the_receivable(lines: list[tuple[int, int]]) -> None:
-    nets = [(eur(net), flat_rate(Decimal(rate))) for net, rate in lines]
+    nets = [(eur(net), flat(Decimal(rate))) for net, rate in lines]
     taxes, net = tax_subtotals(nets), sum(net for net, _ in lines)
-    sums = balances(invoice_finalized(SELLER, PAYER, eur(net), taxes))
+    sums = balances(invoice_finalized(SELLER, PAYER, eur(net), taxes, eur(0)))
     tax = sum(subtotal.amount.minor for subtotal in taxes)
     assert (sums[Kind.RECEIVABLE], sums[Kind.REVENUE], sums[Kind.TAX]) == (net + tax, -net, -tax)
 
@@ -46,8 +46,8 @@ def test_a_payment_pays_what_it_is_allocated_to_and_the_rest_is_credit(allocated
 
 
 def test_an_invoice_that_is_paid_leaves_nothing_to_receive() -> None:
-    taxes = tax_subtotals([(eur(1000), flat_rate(Decimal(21)))])
-    legs = invoice_finalized(SELLER, PAYER, eur(1000), taxes) + payment_received(
+    taxes = tax_subtotals([(eur(1000), flat(Decimal(21)))])
+    legs = invoice_finalized(SELLER, PAYER, eur(1000), taxes, eur(0)) + payment_received(
         SELLER, PAYER, GATEWAY, eur(1210), eur(0)
     )
     assert balances(legs)[Kind.RECEIVABLE] == 0

@@ -87,9 +87,11 @@ def test_plain_sql_cannot_bill_a_span_twice(open_unit: Open, ids: dict[str, Any]
 LINE = (
     "INSERT INTO invoice_line (provider_id, id, invoice_id, position, kind, charge_code, subscription_id,"
     " subscription_name, subscription_reference, beneficiary_id, beneficiary_name, description, start_at, end_at,"
-    " quantity, exact, amount, tax_category, tax_rate) SELECT provider_id, gen_random_uuid(), invoice_id, 99, kind,"
+    " quantity, exact, amount, charged_amount, tax_category, tax_rate) SELECT"
+    " provider_id, gen_random_uuid(), invoice_id, 99, kind,"
     " charge_code, subscription_id, subscription_name, subscription_reference, beneficiary_id, beneficiary_name,"
-    " description, start_at, end_at, quantity, exact, amount, tax_category, tax_rate FROM invoice_line WHERE id = :line"
+    " description, start_at, end_at, quantity, exact, amount, charged_amount, tax_category, tax_rate FROM invoice_line"
+    " WHERE id = :line"
 )
 
 
