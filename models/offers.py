@@ -23,8 +23,9 @@ class AddOnBasePlan(Base, Tenant, Recorded):
 
 
 class BundleComponent(Base, Tenant, Recorded):
-    """A plan that a version of a bundle contains, with the per cent that its charges are reduced by.
+    """A plan that a version of a bundle contains.
 
+    `discount` is the per cent that its recurring and one-off charges are reduced by; usage is paid as the plan says.
     `quantities` is what the bundle holds of the component's charges, by charge code.
     """
 

@@ -231,7 +231,9 @@ class Component(Schema):
 
     plan = fields.TypeID("plan", attribute="plan_id", required=True)
     quantities = fields.Dict(keys=fields.String(), values=fields.DecimalString(), required=True)
-    discount = fields.DecimalString(required=True)
+    discount = fields.DecimalString(
+        required=True, description="Per cent off this plan's recurring and one-off charges, never off usage."
+    )
 
 
 class PlanVersion(Schema):

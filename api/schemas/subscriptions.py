@@ -129,7 +129,7 @@ class SubscriptionItem(Schema):
     kind = fields.Enum(KINDS, required=True)
     plan = fields.TypeID("plan", attribute="plan_id", required=True, metadata={"description": "Whose charge it is."})
     quantity = fields.DecimalString(required=True)
-    discount = fields.DecimalString(required=True, description="Per cent that a bundle takes off.")
+    discount = fields.DecimalString(required=True, description="Per cent that a bundle takes off; 0 of usage.")
     cost_centre = fields.String(allow_none=True, description="null where it has none but the subscription's.")
 
 
@@ -139,7 +139,10 @@ class SubscriptionPart(Schema):
     plan = fields.TypeID("plan", attribute="plan_id", required=True)
     plan_version = fields.TypeID("plan_version", attribute="plan_version_id", required=True)
     version = fields.Integer(required=True, description="The number of the plan version.")
-    discount = fields.DecimalString(required=True, description="Per cent that a bundle takes off.")
+    discount = fields.DecimalString(
+        required=True,
+        description="Per cent that a bundle takes off recurring and one-off charges, never off usage.",
+    )
     from_ = fields.Instant(
         data_key="from", attribute="from_at", required=True, allow_none=True, description="Null before the start."
     )
