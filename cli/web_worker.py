@@ -40,7 +40,8 @@ class Worker(ThreadWorker):
         super().wait_for_and_dispatch_events(timeout)
 
     def accept(self, listener: socket.socket) -> None:
-        if self.nr_conns + 1 > min(count for count in _open if count):
+        own = self.nr_conns + 1
+        if own > min((count for count in _open if count), default=own):
             time.sleep(YIELD_S)
         super().accept(listener)
         _open[self.age % PLACES] = self.nr_conns + 1
