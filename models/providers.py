@@ -102,6 +102,7 @@ class Seller(Base, Tenant, Resource):
 class TestClock(Base, Recorded):
     """A sandbox's clock. `lease_until` and `lease_token` are system time: who drives it now."""
 
+    __test__ = False  # its name is no test's: pytest is not to collect it
     __tablename__ = "test_clock"
     __table_args__ = (
         of_provider(),
