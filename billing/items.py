@@ -51,6 +51,7 @@ class PriceTerms:
         interval: None for a one-off.
         meter: for usage, else None.
         spec: the price as JSON, `{"model": …}`; it was checked when the plan was made.
+        product_id: what it is the price of.
         plan_id, add_on: whose price it is, and whether that is an add-on, which outlives a change of the base plan.
         origin: what a price of one subscription alone was computed from, where it was: JSON values.
         corrected: whether it takes the place of one that was wrong; what was billed on that is adjusted.
@@ -67,6 +68,7 @@ class PriceTerms:
     currency: str
     spec: Mapping[str, Any]
     meter: MeterTerms | None = None
+    product_id: UUID | None = None
     plan_id: UUID | None = None
     add_on: bool = False
     origin: Mapping[str, Any] | None = None
@@ -114,6 +116,7 @@ class Claim:
     Args:
         price, quantity, discount: what it was billed on.
         net_amount: the sum of all its charges so far, credits and adjustments included, in minor units.
+        reduced: what coupons took off them, in minor units: without, they would come to that much more.
         drawn: of a committed amount, how much usage has drawn from it so far, in minor units.
     """
 
@@ -124,6 +127,7 @@ class Claim:
     net_amount: int
     discount: Decimal = ZERO
     drawn: int = 0
+    reduced: int = 0
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,7 @@ from typing import Any
 from uuid import UUID
 
 from billing import rating
+from billing.coupons import Reduction
 from billing.items import ZERO, Claim, Item
 from billing.metered import Index
 from billing.metering.slots import SlotRequest, Usage
@@ -42,7 +43,7 @@ class ProposedCharge:
         span: what it is for, and what it claims; for a credit the part given back.
         quantity: in `unit`; a meter's unit for usage, else None.
         exact: in major units, unrounded (up to 100 digits; tables keep 12 places).
-        amount: `exact` rounded once, in minor units of `currency`; a credit's is negative.
+        amount: `exact` rounded once, less `reductions`, in minor units of `currency`; a credit's is negative.
         inputs: all it was computed from, as JSON values: price, tiers entered, share of the span, usage by quality
             and point, `known_until`.
         due_at: when it may be billed: the start of a span in advance, the end of one in arrears.
@@ -50,6 +51,7 @@ class ProposedCharge:
         discount: per cent that was taken off.
         draws_on: the span of the commitment that a drawdown takes from; its claim is `claim_id`, or one made now.
         taxed_as: the claim as whose original charge a drawdown is taxed; None where that is proposed now too.
+        reductions: what coupons take off, by `billing.reductions`.
     """
 
     item_id: UUID
@@ -69,6 +71,7 @@ class ProposedCharge:
     discount: Decimal = ZERO
     draws_on: Period | None = None
     taxed_as: UUID | None = None
+    reductions: tuple[Reduction, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -218,7 +218,8 @@ def rate_used_part(
     """What a claim gives back when it keeps only a part: the part rated anew, less all that was billed on the claim.
 
     The amount is negative; it is a difference of rounded amounts, so that what stays billed is the used part to the
-    cent, however often a claim is shrunk.
+    cent, however often a claim is shrunk. Both are before what coupons take off: that is worked out on the whole
+    proposal, by `billing.reductions`.
     """
     used = Money(0, claim.price.currency)
     inputs: dict[str, Any] = {"price": claim.price.as_json, "used": None}
@@ -227,11 +228,12 @@ def rate_used_part(
         rated = rate_span(item, claim.price, claim.quantity, keeps, usage, claim.discount, indexes)
         used = rated.amount
         inputs["used"] = rated.inputs
-    back = used - Money(claim.net_amount, claim.price.currency)
+    billed = Money(claim.net_amount + claim.reduced, claim.price.currency)
+    back = used - billed
     inputs |= {
         "claim": encode("billed_span", claim.claim_id),
         "billed_span": span_json(claim.span),
-        "billed_amount": claim.net_amount,
+        "billed_amount": billed.minor,
         "used_amount": used.minor,
     }
     return Rated(claim.quantity, unit, back.major, back, inputs)

@@ -87,6 +87,12 @@ class Charge(Base, Tenant, Recorded):
             "ix_charge_waiting", "provider_id", "payer_id", "due_at", postgresql_where=text("invoice_line_id IS NULL")
         ),
         Index("ix_charge_line", "provider_id", "invoice_line_id", postgresql_where=text("invoice_line_id IS NOT NULL")),
+        Index(
+            "ix_charge_reduced",
+            "provider_id",
+            "subscription_id",
+            postgresql_where=text("reductions <> '[]'::jsonb"),
+        ),
     )
 
     grants: ClassVar[str] = "select, insert, update (invoice_line_id, released_at)"
@@ -112,6 +118,8 @@ class Charge(Base, Tenant, Recorded):
     amount: Mapped[Minor]
     # Whether `amount` has its tax in it, as its price does.
     tax_inclusive: Mapped[bool] = mapped_column(server_default=text("false"))
+    # What coupons took off: `amount` is what is left.
+    reductions: Mapped[list[Any]] = mapped_column(server_default=text("'[]'::jsonb"))
     currency: Mapped[Currency]
     description: Mapped[str]
     inputs: Mapped[dict[str, Any]]
@@ -313,6 +321,7 @@ class InvoiceLine(Base, Tenant, Recorded):
     tax_rate: Mapped[Quantity]
     tax_details: Mapped[dict[str, Any] | None]
     quality: Mapped[dict[str, Any] | None]
+    reductions: Mapped[list[Any]] = mapped_column(server_default=text("'[]'::jsonb"))
     purchase_order: Mapped[str | None]
     cost_centre: Mapped[str | None]
 
