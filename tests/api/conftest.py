@@ -15,6 +15,8 @@ from api.app import create_app
 from runtime.house import House
 from runtime.unit import unit
 from services import credentials
+from tests.builders.catalog import ENERGY, RACK, make_catalog, make_plan
+from tests.builders.usage import NOW, assignment
 from tests.conftest import make_provider
 
 
@@ -99,3 +101,25 @@ def account(client: Caller) -> dict[str, Any]:
     """An account that pays for itself."""
     made: dict[str, Any] = client.made("/v1/accounts", {"name": "Contoso", "currency": "EUR", "country": "NL"})
     return made
+
+
+@pytest.fixture
+def hall(client: Caller) -> Caller:
+    """A caller with the site `ams-1`, the point `pdu-a` and the subscriptions `sub-a` and `sub-b` on energy."""
+    make_catalog(client)
+    make_plan(client, RACK, ENERGY)
+    client.made("/v1/sites", {"code": "ams-1", "name": "Amsterdam 1", "time_zone": "Europe/Amsterdam"})
+    client.made("/v1/points", {"site": "ams-1", "path": "rack-12/pdu-a", "kind": "pdu", "external_id": "pdu-a"})
+    for name in ("a", "b"):
+        account = {"name": name, "currency": "EUR", "country": "NL", "external_id": f"acc-{name}"}
+        client.made("/v1/accounts", account)
+        order = {"account": f"acc-{name}", "plan": "colo", "start": {"at": NOW}, "external_id": f"sub-{name}"}
+        client.made("/v1/subscriptions", order)
+    return client
+
+
+@pytest.fixture
+def metered(hall: Caller) -> Caller:
+    """The hall, with `pdu-a` counting for `sub-a` from the start of January on."""
+    hall.made("/v1/assignments", assignment(**{"from": "2026-01-01T00:00:00Z"}))
+    return hall

@@ -11,33 +11,12 @@ from core.ids import decode
 from services import metering_doubts, places, places_assignments
 from services.paging import Window
 from tests.api.conftest import Caller, NewCaller
-from tests.builders.catalog import ENERGY, RACK, make_catalog, make_plan
+from tests.builders.usage import NOW, assignment
 from tests.conftest import Open
-
-NOW = "2026-01-15T00:00:00Z"  # the clock of a fresh sandbox
 
 
 def refused(answer: Any) -> tuple[int, str]:
     return answer.status_code, answer.json["code"]
-
-
-@pytest.fixture
-def hall(client: Caller) -> Caller:
-    """A caller with the site `ams-1`, the point `pdu-a` and the subscriptions `sub-a` and `sub-b` on energy."""
-    make_catalog(client)
-    make_plan(client, RACK, ENERGY)
-    client.made("/v1/sites", {"code": "ams-1", "name": "Amsterdam 1", "time_zone": "Europe/Amsterdam"})
-    client.made("/v1/points", {"site": "ams-1", "path": "rack-12/pdu-a", "kind": "pdu", "external_id": "pdu-a"})
-    for name in ("a", "b"):
-        account = {"name": name, "currency": "EUR", "country": "NL", "external_id": f"acc-{name}"}
-        client.made("/v1/accounts", account)
-        order = {"account": f"acc-{name}", "plan": "colo", "start": {"at": NOW}, "external_id": f"sub-{name}"}
-        client.made("/v1/subscriptions", order)
-    return client
-
-
-def assignment(**changes: Any) -> dict[str, Any]:
-    return {"point": "pdu-a", "subscription": "sub-a", "charge_code": "energy", "from": NOW} | changes
 
 
 def test_a_point_is_found_by_its_external_id_its_path_and_its_site(hall: Caller) -> None:
