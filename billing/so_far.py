@@ -29,7 +29,7 @@ _TICK = timedelta(microseconds=1)
 
 @dataclass(frozen=True)
 class SoFar:
-    """What a stretch comes to. `amount` is net, and None where there is none (yet).
+    """What a stretch comes to. `amount` is as it is priced, and None where there is none (yet); `rated` tells why.
 
     `quantity` is in the unit of the price's aggregation; usage counts up to and including `until`.
     """
@@ -40,6 +40,8 @@ class SoFar:
     until: datetime
     quantity: Decimal
     amount: Money | None
+    discount: Decimal = ZERO
+    rated: Rated | None = None
 
     @property
     def full(self) -> Period:
@@ -87,9 +89,10 @@ class Running:
         """
         found = self._rated(used, indexes) if used is not None else None
         if found is not None:
-            return SoFar(self.item, self.price, self.span, self.until, found.quantity, found.amount)
+            stretch = (self.item, self.price, self.span, self.until)
+            return SoFar(*stretch, found.quantity, found.amount, self.discount, found)
         quantity = used.quality.total if used is not None else ZERO
-        return SoFar(self.item, self.price, self.span, self.until, quantity, None)
+        return SoFar(self.item, self.price, self.span, self.until, quantity, None, self.discount)
 
     def _rated(self, used: Usage, indexes: Mapping[str, Index]) -> Rated | None:
         try:

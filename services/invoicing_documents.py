@@ -90,6 +90,17 @@ class Due:
     names: Names
 
 
+@dataclass(frozen=True)
+class Planned:
+    """Documents as rows that are not stored yet, their lines by charge; and by payer those that are not made because
+    they would be negative.
+    """
+
+    heads: Sequence[dict[str, Any]]
+    lines: Mapping[UUID, dict[str, Any]]
+    waiting: dict[UUID, list[PlannedDocument]]
+
+
 def due(ctx: Context, payers: Collection[UUID], as_of: datetime, fresh: Sequence[Mapping[str, Any]]) -> Due:
     """What can be put on documents of these payers: what waited, and of this run's charges what is due by now.
 
@@ -99,7 +110,7 @@ def due(ctx: Context, payers: Collection[UUID], as_of: datetime, fresh: Sequence
     charges: dict[UUID, Mapping[str, Any]] = {row.id: row._asdict() for row in waited}
     stored = frozenset(charges)
     charges |= {row["id"]: row for row in fresh if row["due_at"] <= as_of}
-    return Due(charges, stored, _names(ctx, charges.values()))
+    return Due(charges, stored, names_of(ctx, charges.values()))
 
 
 def _waiting(ctx: Context) -> Any:
@@ -120,7 +131,9 @@ def _waiting(ctx: Context) -> Any:
     )
 
 
-def _names(ctx: Context, charges: Collection[Mapping[str, Any]]) -> Names:
+def names_of(ctx: Context, charges: Collection[Mapping[str, Any]]) -> Names:
+    """What lines say of these charges, in a fixed number of queries."""
+
     def wanted(member: str) -> set[UUID]:
         return {charge[member] for charge in charges}
 
@@ -211,6 +224,13 @@ def draft(
     add_rows(ctx, Charge, corrections)
     fresh = [row for row in charges if row["adjusts_id"] is None]
     found = due(ctx, bill_on, as_of, fresh)
+    planned = plan(ctx, run_id, bill_on, found, finalizes=finalizes)
+    _store(ctx, planned.heads, planned.lines, fresh, found.stored)
+    return planned.waiting
+
+
+def plan(ctx: Context, run_id: UUID, bill_on: Mapping[UUID, date], found: Due, *, finalizes: bool) -> Planned:
+    """The documents that charges make, as rows; nothing is stored."""
     by_payer: defaultdict[UUID, list[Billable]] = defaultdict(list)
     for charge in found.charges.values():
         by_payer[charge["payer_id"]].append(_billable(charge, found.names))
@@ -226,8 +246,7 @@ def draft(
                 lines[planned.id] = _line(head, position, planned, net, found.charges[planned.id], found.names)
             head["cost_centres"] = _cost_centres(head["currency"], [lines[planned.id] for planned in document.charges])
             head["purchase_order"] = found.names.order_number(found.charges[document.charges[0].id])
-    _store(ctx, invoices, lines, fresh, found.stored)
-    return {payer: list(c.waiting) for payer, c in collected.items() if c.waiting}
+    return Planned(invoices, lines, {payer: list(c.waiting) for payer, c in collected.items() if c.waiting})
 
 
 def _store(

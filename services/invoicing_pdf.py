@@ -27,6 +27,7 @@ from exports.document import (
     DocumentLine,
     DocumentTax,
     InvoiceDocument,
+    Kind,
     Logo,
     PaymentInstructions,
     Seller,
@@ -37,6 +38,7 @@ from models.billing import Charge, Invoice, InvoiceLine
 from services import invoicing_lines, lookups
 from services.context import Context
 from services.sellers import address_lines
+from services.sets import among
 from stores.blobs.postgresql import PLUGIN as BLOBS
 
 
@@ -76,7 +78,34 @@ def _draw(ctx: Context, invoice: Invoice) -> bytes:
 def document(ctx: Context, invoice: Invoice) -> InvoiceDocument:
     """A final invoice as the value that formats draw, as it was when it became final: nothing of it paid yet."""
     counted = invoicing_lines.count(ctx, invoice)
-    apart = counted.lines > invoicing_lines.SHOWN_MOST
+    if counted.lines > invoicing_lines.SHOWN_MOST:
+        assert invoice.buyer_snapshot is not None  # every final invoice has one, the database says
+        summed = invoicing_lines.summary(ctx, invoice, invoice.buyer_snapshot["name"])
+        return written(ctx, invoice, summed, counted.supply, lines_apart=counted.lines)
+    lines = ctx.session.scalars(
+        select(InvoiceLine)
+        .where(InvoiceLine.provider_id == ctx.provider.id, InvoiceLine.invoice_id == invoice.id)
+        .order_by(InvoiceLine.position)
+    ).all()
+    return written(ctx, invoice, groups(lines, tiers_of(ctx, [invoice.id])), counted.supply)
+
+
+def written(
+    ctx: Context,
+    invoice: Invoice,
+    said: Sequence[BeneficiaryGroup],
+    supply: Period | None,
+    *,
+    lines_apart: int = 0,
+    kind: Kind = "invoice",
+) -> InvoiceDocument:
+    """An invoice with its parties as the value that formats draw.
+
+    Args:
+        invoice: final, or made up as if it were.
+        said: its lines, or what `lines_apart` of them come to.
+        supply: the span that it is for.
+    """
     seller, buyer = invoice.seller_snapshot, invoice.buyer_snapshot
     instructions = invoice.payment_instructions
     assert seller is not None  # every final invoice has them, the database says
@@ -90,15 +119,16 @@ def document(ctx: Context, invoice: Invoice) -> InvoiceDocument:
         number=invoice.number,
         issued_on=invoice.issued_on,
         currency=invoice.currency,
-        groups=invoicing_lines.summary(ctx, invoice, buyer["name"]) if apart else _groups(ctx, invoice),
-        lines_apart=counted.lines if apart else 0,
+        groups=tuple(said),
+        lines_apart=lines_apart,
+        kind=kind,
         subtotal_amount=invoice.net_amount,
         taxes=tuple(_tax(tax) for tax in invoice.taxes),
         total_amount=invoice.total_amount,
         due_amount=invoice.total_amount,
         rounding_amount=invoice.rounding_amount,
         due_on=due_on(invoice.due_at, buyer["time_zone"]),
-        supply=counted.supply,
+        supply=supply,
         purchase_order=invoice.purchase_order or "",
         cost_centre=buyer["cost_centre"] or "",
         time_zone=buyer["time_zone"],
@@ -160,25 +190,23 @@ def _span(line: InvoiceLine) -> Period | None:
     return Period(utc(line.start_at), utc(line.end_at)) if line.start_at < line.end_at else None
 
 
-def _tiers(ctx: Context, invoice: Invoice) -> dict[UUID, int]:
-    """How many prices made each line's amount, where there were several."""
+def tiers_of(ctx: Context, invoices: Sequence[UUID]) -> dict[UUID, int]:
+    """How many prices made each line's amount, where there were several; by line."""
     parts = func.jsonb_array_length(func.coalesce(Charge.inputs["parts"], func.jsonb_build_array()))
     rows = ctx.session.execute(
         select(InvoiceLine.id, parts)
         .join(Charge, and_(Charge.provider_id == InvoiceLine.provider_id, Charge.invoice_line_id == InvoiceLine.id))
-        .where(InvoiceLine.provider_id == ctx.provider.id, InvoiceLine.invoice_id == invoice.id, parts > 1)
+        .where(InvoiceLine.provider_id == ctx.provider.id, among(InvoiceLine.invoice_id, invoices), parts > 1)
     )
     return dict(rows.all())
 
 
-def _groups(ctx: Context, invoice: Invoice) -> tuple[BeneficiaryGroup, ...]:
-    """Every line; they stand by beneficiary and subscription already."""
-    lines = ctx.session.scalars(
-        select(InvoiceLine)
-        .where(InvoiceLine.provider_id == ctx.provider.id, InvoiceLine.invoice_id == invoice.id)
-        .order_by(InvoiceLine.position)
-    ).all()
-    tiers = _tiers(ctx, invoice)
+def groups(lines: Sequence[InvoiceLine], tiers: Mapping[UUID, int]) -> tuple[BeneficiaryGroup, ...]:
+    """Every line; they stand by beneficiary and subscription already.
+
+    Args:
+        tiers: how many prices made a line's amount, where there were several.
+    """
     return tuple(
         BeneficiaryGroup(name, _subscriptions(list(own), tiers))
         for (_, name), own in groupby(lines, key=lambda line: (line.beneficiary_id, line.beneficiary_name))

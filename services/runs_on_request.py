@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
@@ -14,7 +16,7 @@ from billing.periods import local_date
 from core.errors import Invalid
 from models.accounts import Account
 from models.billing import BillingRun, BillingRunPayer, Invoice, InvoiceLine
-from services import lookups, runs
+from services import invoicing_pdf, lookups, runs
 from services.context import Context, visible
 from services.paging import Slice, Window, in_order, newest_first
 
@@ -35,10 +37,13 @@ class RunView:
 
 @dataclass(frozen=True)
 class DryDocument:
-    """An invoice that would be made, with its lines in order."""
+    """An invoice that would be made, with its lines in order; `tiers` tells by line how many prices made its amount,
+    where there were several.
+    """
 
     invoice: Invoice
     lines: Sequence[InvoiceLine]
+    tiers: Mapping[UUID, int]
 
 
 @dataclass(frozen=True)
@@ -91,15 +96,21 @@ def dry_run(ctx: Context, *, as_of: datetime | None = None, accounts: Sequence[s
     payers = _payers(ctx, until, accounts)
     if len(payers) > DRY_MOST:
         raise Invalid("too_many_accounts", f"A dry run is for {DRY_MOST} payers at most: name accounts.", "/accounts")
+    with taken_back(ctx):
+        run = runs.make(ctx, until, runs.REQUEST, payers, finalizes=True)
+        _bill_all(ctx, run.id)
+        return DryRun(until, _documents(ctx, run.id), _payers_of(ctx, run.id))
+
+
+@contextmanager
+def taken_back(ctx: Context) -> Iterator[None]:
+    """Whatever is done within is undone at the end; what was read stays readable."""
     hints = list(ctx.hints)
     with ctx.session.begin_nested() as attempt:  # a savepoint
-        run = runs.make(ctx, until, runs.REQUEST, payers, finalizes=False)
-        _bill_all(ctx, run.id)
-        found = DryRun(until, _documents(ctx, run.id), _payers_of(ctx, run.id))
+        yield
         ctx.session.expunge_all()
         attempt.rollback()  # to the savepoint
     ctx.hints[:] = hints
-    return found
 
 
 def _accounts(ctx: Context, run_id: UUID) -> int:
@@ -164,7 +175,11 @@ def _documents(ctx: Context, run_id: UUID) -> list[DryDocument]:
         )
         .order_by(InvoiceLine.position)
     ).all()
-    return [DryDocument(invoice, [line for line in lines if line.invoice_id == invoice.id]) for invoice in invoices]
+    by_invoice: defaultdict[UUID, list[InvoiceLine]] = defaultdict(list)
+    for line in lines:
+        by_invoice[line.invoice_id].append(line)
+    tiers = invoicing_pdf.tiers_of(ctx, [invoice.id for invoice in invoices])
+    return [DryDocument(invoice, by_invoice[invoice.id], tiers) for invoice in invoices]
 
 
 def get(ctx: Context, run_id: UUID) -> RunView:
