@@ -57,6 +57,8 @@ PREFIXES = {
     "billing_run": "run",
     "invoice": "inv",
     "invoice_line": "line",
+    "credit_note": "cn",
+    "credit_note_line": "cnl",
     "blob": "blob",
     "transfer": "trf",
     "ledger_account": "led",
@@ -74,6 +76,8 @@ PREFIXES = {
     "delivery": "del",
     "audit": "aud",
     "mail": "mail",
+    "tax_rate": "txr",
+    "tax_certificate": "txc",
 }
 KINDS = {prefix: kind for kind, prefix in PREFIXES.items()}
 

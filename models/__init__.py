@@ -13,6 +13,7 @@ from models import (  # noqa: F401  (importing registers the tables)
     billing,
     catalog,
     coupons,
+    credit_notes,
     dunning,
     indexes,
     ledger,
@@ -25,6 +26,7 @@ from models import (  # noqa: F401  (importing registers the tables)
     spending,
     subscription_parts,
     subscriptions,
+    taxes,
     usage,
     version_migrations,
 )

@@ -62,8 +62,8 @@ class BilledSpan(Base, Tenant, Recorded):
 class Charge(Base, Tenant, Recorded):
     """The atom of billing: an amount for an item, a charge code and a span, with the inputs it was computed from.
 
-    On a document once `invoice_line_id` is set; that and nothing else of it may change. `due_at` is when it may be
-    collected.
+    On a document once `invoice_line_id` or `credit_note_line_id` is set; that and nothing else of it may change.
+    `due_at` is when it may be collected.
     """
 
     __tablename__ = "charge"
@@ -77,16 +77,26 @@ class Charge(Base, Tenant, Recorded):
         ref("beneficiary_id", "account"),
         ref("seller_id", "seller"),
         ref("invoice_line_id", "invoice_line"),
+        ref("credit_note_line_id", "credit_note_line"),
         ref("adjusts_id", "charge"),
         CheckConstraint("kind IN ('recurring', 'one_off', 'usage', 'credit', 'adjustment', 'drawdown')", name="kind"),
         CheckConstraint("end_at > start_at OR (kind = 'one_off' AND end_at = start_at)", name="span"),
         CheckConstraint("kind IN ('credit', 'adjustment') OR claim_id IS NOT NULL", name="claim"),
+        CheckConstraint("invoice_line_id IS NULL OR credit_note_line_id IS NULL", name="document"),
         Index("ix_charge_item", "provider_id", "item_id"),
         Index("ix_charge_claim", "provider_id", "claim_id"),
         Index(
-            "ix_charge_waiting", "provider_id", "payer_id", "due_at", postgresql_where=text("invoice_line_id IS NULL")
+            "ix_charge_waiting",
+            *("provider_id", "payer_id", "due_at"),
+            postgresql_where=text("invoice_line_id IS NULL AND credit_note_line_id IS NULL"),
         ),
         Index("ix_charge_line", "provider_id", "invoice_line_id", postgresql_where=text("invoice_line_id IS NOT NULL")),
+        Index(
+            "ix_charge_credit_note_line",
+            *("provider_id", "credit_note_line_id"),
+            postgresql_where=text("credit_note_line_id IS NOT NULL"),
+        ),
+        Index("ix_charge_adjusts", "provider_id", "adjusts_id", postgresql_where=text("adjusts_id IS NOT NULL")),
         Index(
             "ix_charge_reduced",
             "provider_id",
@@ -95,7 +105,7 @@ class Charge(Base, Tenant, Recorded):
         ),
     )
 
-    grants: ClassVar[str] = "select, insert, update (invoice_line_id, released_at)"
+    grants: ClassVar[str] = "select, insert, update (invoice_line_id, credit_note_line_id, released_at)"
 
     item_id: Mapped[UUID]
     subscription_id: Mapped[UUID]
@@ -126,6 +136,7 @@ class Charge(Base, Tenant, Recorded):
     known_until: Mapped[Instant]
     created_at: Mapped[Instant]
     invoice_line_id: Mapped[UUID | None]
+    credit_note_line_id: Mapped[UUID | None]
     # A charge whose document was voided or discarded after its claim was released; it is never collected again.
     released_at: Mapped[Instant | None]
 
@@ -205,8 +216,8 @@ class NumberSeries(Base, Tenant, Recorded):
 
 
 class Invoice(Base, Tenant, Resource):
-    """A document. Once it has left `draft`, all but its status, settled amount, PDF and settlement instants is
-    frozen (I3).
+    """A document. Once it has left `draft`, all but its status, what was settled, credited or written off of it, and
+    its PDF is frozen (I3).
     """
 
     __tablename__ = "invoice"
@@ -224,6 +235,7 @@ class Invoice(Base, Tenant, Resource):
         CheckConstraint("total_amount = net_amount + tax_amount + rounding_amount", name="total"),
         CheckConstraint("settled_amount BETWEEN 0 AND total_amount", name="settled"),
         CheckConstraint("status <> 'paid' OR settled_amount = total_amount", name="paid"),
+        CheckConstraint("credited_amount BETWEEN 0 AND greatest(total_amount, 0)", name="credited"),
         Index("ix_invoice_account", "provider_id", "account_id", "id"),
         Index("ix_invoice_draft", "provider_id", "bill_on", postgresql_where=text("status = 'draft'")),
         Index(
@@ -266,11 +278,14 @@ class Invoice(Base, Tenant, Resource):
     finalized_at: Mapped[Instant | None]
     voided_at: Mapped[Instant | None]
     paid_at: Mapped[Instant | None]
+    written_off_at: Mapped[Instant | None]
+    write_off_reason: Mapped[str | None]
     net_amount: Mapped[Minor] = mapped_column(server_default=text("0"))
     tax_amount: Mapped[Minor] = mapped_column(server_default=text("0"))
     rounding_amount: Mapped[Minor] = mapped_column(server_default=text("0"))
     total_amount: Mapped[Minor] = mapped_column(server_default=text("0"))
     settled_amount: Mapped[Minor] = mapped_column(server_default=text("0"))
+    credited_amount: Mapped[Minor] = mapped_column(server_default=text("0"))
     taxes: Mapped[list[Any]] = mapped_column(server_default=text("'[]'::jsonb"))
     cost_centres: Mapped[list[Any]] = mapped_column(server_default=text("'[]'::jsonb"))
     seller_snapshot: Mapped[dict[str, Any] | None]

@@ -128,7 +128,7 @@ class PaymentAttempt(Base, Tenant, Recorded):
 
 
 class Payment(Base, Tenant, Resource):
-    """Money received. Recorded once however often a gateway tells of it.
+    """Money received, recorded once however often a gateway tells of it; or what a credit note gives.
 
     What is neither allocated nor given back out of it (`credit_refunded_amount`) is the customer's credit.
     """
@@ -139,8 +139,10 @@ class Payment(Base, Tenant, Resource):
         ref("seller_id", "seller"),
         ref("gateway_account_id", "gateway_account"),
         ref("attempt_id", "payment_attempt"),
+        ref("credit_note_id", "credit_note"),
         external("payment"),
         unique("attempt_id"),
+        unique("credit_note_id"),
         Index(
             "uq_payment_reference",
             "provider_id",
@@ -167,6 +169,7 @@ class Payment(Base, Tenant, Resource):
     seller_id: Mapped[UUID]
     gateway_account_id: Mapped[UUID | None]
     attempt_id: Mapped[UUID | None]
+    credit_note_id: Mapped[UUID | None]
     method: Mapped[str]
     amount: Mapped[Minor]
     allocated_amount: Mapped[Minor] = mapped_column(server_default=text("0"))
@@ -200,22 +203,31 @@ class Allocation(Base, Tenant, Recorded):
 class Refund(Base, Tenant, Resource):
     """Money given back. It is taken off its payment when the refund is made, and put back should the refund fail.
 
-    `credit_amount` is the part that comes out of the customer's credit. Instants as of an attempt.
+    `credit_amount` is the part that comes out of the customer's credit: of the payment's own, or all of it out of what
+    a credit note gave (`credit_note_id`). Instants as of an attempt.
     """
 
     __tablename__ = "refund"
     __table_args__ = (
         ref("payment_id", "payment"),
+        ref("credit_note_id", "credit_note"),
         external("refund"),
         CheckConstraint("amount > 0", name="amount"),
         CheckConstraint("status IN ('created', 'succeeded', 'failed', 'unknown')", name="status"),
         CheckConstraint("credit_amount BETWEEN 0 AND amount", name="credit_amount"),
         Index("ix_refund_open", "next_at", postgresql_where=text("next_at IS NOT NULL")),
         Index("ix_refund_payment", "provider_id", "payment_id"),
+        Index(
+            "ix_refund_credit_note",
+            "provider_id",
+            "credit_note_id",
+            postgresql_where=text("credit_note_id IS NOT NULL"),
+        ),
     )
     dispatch: ClassVar[tuple[str, ...]] = ("provider_id", "id", "status", "next_at", "lease_until")
 
     payment_id: Mapped[UUID]
+    credit_note_id: Mapped[UUID | None]
     amount: Mapped[Minor]
     credit_amount: Mapped[Minor] = mapped_column(server_default=text("0"))
     currency: Mapped[Currency]

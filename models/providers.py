@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, ClassVar
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, Numeric, Text, text
+from sqlalchemy import CheckConstraint, ForeignKey, Index, LargeBinary, Numeric, Text, text
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -69,7 +69,12 @@ class Membership(Base, Tenant, Recorded):
 
 
 class Seller(Base, Tenant, Resource):
-    """The legal entity that issues documents. Its tax is one flat rate here, in per cent."""
+    """The legal entity that issues documents.
+
+    `tax_engine` decides what its charges are taxed with: its one flat `tax_rate` in per cent, or what `tax_engines` has
+    under that name. `tax_registrations` are where it may charge tax. `tax_endpoint` and its secret (encrypted) are
+    those of an engine outside.
+    """
 
     __tablename__ = "seller"
     __table_args__ = (
@@ -92,9 +97,15 @@ class Seller(Base, Tenant, Resource):
     logo_svg: Mapped[str | None]
     locale: Mapped[str] = mapped_column(server_default="en")
     number_prefix: Mapped[str] = mapped_column(server_default="INV")
+    credit_note_prefix: Mapped[str] = mapped_column(server_default="CN")
     payment_terms_days: Mapped[int] = mapped_column(server_default=text("14"))
     tax_rate: Mapped[Any] = mapped_column(Numeric(38, 12), server_default=text("0"))
     tax_name: Mapped[str] = mapped_column(server_default="VAT")
+    tax_engine: Mapped[str] = mapped_column(server_default="flat_rate")
+    tax_registrations: Mapped[list[Any]] = mapped_column(server_default=text("'[]'::jsonb"))
+    tax_ids_checked: Mapped[bool] = mapped_column(server_default=text("false"))
+    tax_endpoint: Mapped[str | None]
+    tax_endpoint_secret: Mapped[bytes | None] = mapped_column(LargeBinary)
     footer: Mapped[str | None]
     is_default: Mapped[bool] = mapped_column(server_default=text("false"))
 
