@@ -22,6 +22,9 @@ class Account(Base, Tenant, Resource):
     must exist
     before its child, so no cycle can arise. `next_bill_at` (payers) is when its next billing run is due.
 
+    `tax_status` says whether it is a business; None is one that has a tax id. When that was last looked up, and the
+    register's word for it, are `tax_id_checked_on` and `tax_id_check`.
+
     `invoice_grouping` is what shares a document, of a payer; `statement_schedule` when it is sent what is not billed
     yet: `{"every": "week" | "month", "day": n}`, next at `next_statement_at`.
     """
@@ -35,6 +38,7 @@ class Account(Base, Tenant, Resource):
         CheckConstraint("path[cardinality(path)] = id", name="path"),
         CheckConstraint("(parent_id IS NULL) = (cardinality(path) = 1)", name="root"),
         CheckConstraint("mode IN ('postpaid', 'prepaid')", name="mode"),
+        CheckConstraint("tax_status IN ('business', 'consumer')", name="tax_status"),
         CheckConstraint("(payer_id = id) OR parent_id IS NOT NULL", name="payer"),
         CheckConstraint("(next_bill_at IS NULL) OR (payer_id = id)", name="next_bill_at"),
         Index("ix_account_path", "path", postgresql_using="gin"),
@@ -52,7 +56,8 @@ class Account(Base, Tenant, Resource):
     dispatch: ClassVar[tuple[str, ...]] = ("provider_id", "id", "payer_id", "path", "next_bill_at", "next_statement_at")
     grants: ClassVar[str] = (
         "select, insert, update (external_id, metadata, name, legal_name, email, country, time_zone, locale, mode, "
-        "tax_id, purchase_order, cost_centre, address, next_bill_at, next_bill_on, invoice_grouping, "
+        "tax_id, tax_status, tax_id_checked_on, tax_id_check, "
+        "purchase_order, cost_centre, address, next_bill_at, next_bill_on, invoice_grouping, "
         "statement_schedule, next_statement_at)"
     )
 
@@ -69,6 +74,9 @@ class Account(Base, Tenant, Resource):
     locale: Mapped[str | None]
     mode: Mapped[str] = mapped_column(server_default="postpaid")
     tax_id: Mapped[str | None]
+    tax_status: Mapped[str | None]
+    tax_id_checked_on: Mapped[date | None] = mapped_column(Date)
+    tax_id_check: Mapped[str | None]
     purchase_order: Mapped[str | None]
     cost_centre: Mapped[str | None]
     address: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'::jsonb"))

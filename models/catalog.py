@@ -12,14 +12,20 @@ from models.base import Base, Instant, Quantity, Recorded, Resource, Tenant, ext
 
 
 class Product(Base, Tenant, Resource):
-    """What a charge is for, on the invoice and in the books."""
+    """What a charge is for, on the invoice and in the books. `nature` decides where it is taxed."""
 
     __tablename__ = "product"
-    __table_args__ = (of_provider(), unique("code"), external("product"))
+    __table_args__ = (
+        of_provider(),
+        unique("code"),
+        external("product"),
+        CheckConstraint("nature IN ('service', 'goods', 'property')", name="nature"),
+    )
 
     code: Mapped[str]
     name: Mapped[str]
     tax_class: Mapped[str | None]
+    nature: Mapped[str] = mapped_column(server_default="service")
 
 
 class Meter(Base, Tenant, Resource):
