@@ -24,6 +24,7 @@ class Kind(StrEnum):
     TAX = "tax"  # collected for the state
     CLEARING = "clearing"  # on its way from a gateway or bank
     REFUNDS = "refunds"  # given back of what was earned, against revenue
+    BAD_DEBT = "bad_debt"  # owed and given up
 
 
 @dataclass(frozen=True)
@@ -63,6 +64,31 @@ def invoice_finalized(
     tax = Book(seller_id, Kind.TAX, net.currency)
     parts = [(revenue, net + rounding), *((tax, subtotal.amount) for subtotal in taxes)]
     return tuple(leg for book, amount in parts for leg in _move(receivable, book, amount))
+
+
+def credit_note_issued(
+    seller_id: UUID, payer_id: UUID, net: Money, taxes: Iterable[TaxSubtotal], rounding: Money
+) -> tuple[Leg, ...]:
+    """The mirror of an invoice, but for what was owed: revenue and taxes are given back into the payer's credit."""
+    credit = Book(seller_id, Kind.CUSTOMER_CREDIT, net.currency, payer_id)
+    revenue = Book(seller_id, Kind.REVENUE, net.currency)
+    tax = Book(seller_id, Kind.TAX, net.currency)
+    parts = [(revenue, net + rounding), *((tax, subtotal.amount) for subtotal in taxes)]
+    return tuple(leg for book, amount in parts for leg in _move(book, credit, amount))
+
+
+def written_off(seller_id: UUID, payer_id: UUID, owed: Money) -> tuple[Leg, ...]:
+    """Nobody expects this to be paid any more. Its tax stays as it was: whether the state gives it back is a matter of
+    its law, and of its forms.
+    """
+    debt = Book(seller_id, Kind.BAD_DEBT, owed.currency)
+    return _move(debt, Book(seller_id, Kind.RECEIVABLE, owed.currency, payer_id), owed)
+
+
+def recovered(seller_id: UUID, payer_id: UUID, amount: Money) -> tuple[Leg, ...]:
+    """What was written off is settled after all: so much of it was owed again when the money came."""
+    debt = Book(seller_id, Kind.BAD_DEBT, amount.currency)
+    return _move(Book(seller_id, Kind.RECEIVABLE, amount.currency, payer_id), debt, amount)
 
 
 def payment_received(

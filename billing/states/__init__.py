@@ -9,6 +9,7 @@ a state of its own, so that a retry repeats only that step. `docs/states.md` is 
 
 from billing.states.anomaly import ANOMALY
 from billing.states.attempt import ATTEMPT
+from billing.states.credit_note import CREDIT_NOTE
 from billing.states.delivery import DELIVERY
 from billing.states.dunning_case import DUNNING_CASE
 from billing.states.invoice import INVOICE
@@ -16,6 +17,17 @@ from billing.states.machine import Machine
 from billing.states.refund import REFUND
 from billing.states.subscription import SUBSCRIPTION
 
-ALL = (SUBSCRIPTION, INVOICE, ATTEMPT, REFUND, DUNNING_CASE, DELIVERY, ANOMALY)
+ALL = (SUBSCRIPTION, INVOICE, CREDIT_NOTE, ATTEMPT, REFUND, DUNNING_CASE, DELIVERY, ANOMALY)
 
-__all__ = ["ALL", "ANOMALY", "ATTEMPT", "DELIVERY", "DUNNING_CASE", "INVOICE", "REFUND", "SUBSCRIPTION", "Machine"]
+__all__ = [
+    "ALL",
+    "ANOMALY",
+    "ATTEMPT",
+    "CREDIT_NOTE",
+    "DELIVERY",
+    "DUNNING_CASE",
+    "INVOICE",
+    "REFUND",
+    "SUBSCRIPTION",
+    "Machine",
+]
