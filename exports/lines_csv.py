@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 COLUMNS = (
@@ -35,6 +35,8 @@ COLUMNS = (
     "purchase_order",
     "cost_centre",
 )
+# A statement of what is not billed yet has lines that are on no document; `state` tells which are due.
+UNBILLED = ("state", *(name for name in COLUMNS if name not in ("invoice", "position", "id")))
 # People write these; a spreadsheet takes a text that begins like this for a formula.
 WRITTEN = frozenset(
     (
@@ -49,22 +51,25 @@ WRITTEN = frozenset(
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
-def write(rows: Iterable[Mapping[str, Any]], *, names: bool) -> bytes:
+def write(rows: Iterable[Mapping[str, Any]], *, names: bool, columns: Sequence[str] = COLUMNS) -> bytes:
     """Rows as CSV.
 
     Args:
-        rows: each with all of `COLUMNS`; None is an empty cell.
+        rows: each with all of the columns; None is an empty cell.
         names: whether the names of the columns come first.
     """
     text = io.StringIO()
     writer = csv.writer(text)
     if names:
-        writer.writerow(COLUMNS)
-    writer.writerows([_cell(name, row[name]) for name in COLUMNS] for row in rows)
+        writer.writerow(columns)
+    writer.writerows([_cell(name, row[name]) for name in columns] for row in rows)
     return text.getvalue().encode()
 
 
 def _cell(name: str, value: Any) -> Any:
-    if name in WRITTEN and isinstance(value, str) and value.startswith(FORMULA):
-        return "'" + value
-    return value
+    return as_text(value) if name in WRITTEN else value
+
+
+def as_text(value: Any) -> Any:
+    """A text that people wrote, so that no spreadsheet takes it for a formula."""
+    return "'" + value if isinstance(value, str) and value.startswith(FORMULA) else value

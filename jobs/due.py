@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from uuid import UUID
 
-from jobs import billing, deliveries, mails, migrations, money, reactions
+from jobs import billing, deliveries, mails, migrations, money, reactions, simulations
 from jobs.clock import Drive
 from jobs.kinds import Kind, one, whole
 from services import (
@@ -178,6 +178,12 @@ SYSTEM = (
         " WHERE pdf_blob IS NULL AND finalized_at IS NOT NULL",
         one("invoice_pdfs", invoicing.make_pdf),
         slots=2,
+    ),
+    Kind(
+        "simulations",
+        "billing",
+        "SELECT provider_id, id, to_timestamp(0) AS due_at FROM simulation WHERE status = 'running'",
+        simulations.work,
     ),
     Kind(
         "mail",

@@ -170,7 +170,7 @@ def _store(
     pointer: str,
     trial: Trial | None,
 ) -> PlanVersion:
-    products, meters = _resolved(ctx, prices, pointer)
+    products, meters = resolved(ctx, prices, pointer)
     price_fits.check(ctx, prices, meters, pointer)
     version = PlanVersion(
         provider_id=ctx.provider.id,
@@ -206,7 +206,7 @@ def _store(
     return version
 
 
-def _resolved(ctx: Context, prices: Sequence[PlanPrice], pointer: str) -> tuple[dict[str, UUID], dict[str, UUID]]:
+def resolved(ctx: Context, prices: Sequence[PlanPrice], pointer: str) -> tuple[dict[str, UUID], dict[str, UUID]]:
     """The products and meters that prices name; every one that does not exist is told at once."""
     products = ids(ctx, Product, "product", {p.product for p in prices})
     meters = ids(ctx, Meter, "meter", {p.meter for p in prices if p.meter})

@@ -93,6 +93,15 @@ def _plan_price() -> dict[str, Any]:
     }
 
 
+PLAN_PRICES: dict[str, Any] = {
+    "type": "array",
+    "maxItems": PRICES_MOST,
+    "items": _plan_price(),
+    "description": "One or more; of a bundle none will do.",
+    "examples": [PRICES_EXAMPLE],
+}
+
+
 class ProductNew(Schema):
     """A product to make."""
 
@@ -138,16 +147,7 @@ class PlanVersionNew(Schema):
     """A price list to offer from an instant on. A bundle's has components, and may do without prices of its own."""
 
     effective_at = fields.Instant(description="From when it is offered; by default now.")
-    prices = Parsed(
-        read_own_prices,
-        {
-            "type": "array",
-            "maxItems": PRICES_MOST,
-            "items": _plan_price(),
-            "description": "One or more; of a bundle none will do.",
-            "examples": [PRICES_EXAMPLE],
-        },
-    )
+    prices = Parsed(read_own_prices, PLAN_PRICES)
     components = fields.List(
         fields.Nested(ComponentNew),
         validate=fields.Length(max=COMPONENTS_MOST),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
@@ -15,6 +15,7 @@ from billing.metering.quality import NONE
 from billing.metering.reported import with_levels
 from billing.metering.slots import Event, Part, SlotRequest, Usage
 from core.period import Period
+from stores.statements import run as ask
 from stores.usage import _event_runs, _event_slots, _evidence, _register_runs, _slots, _tail
 from stores.usage._event_runs import Carried
 from stores.usage._evidence import Stretch
@@ -22,6 +23,23 @@ from stores.usage._filled import Slots
 from stores.usage._register_runs import Strip
 from stores.usage._runs import Run, is_fine, runs_of
 from stores.usage._slots import Feed, Found, Piece, latest
+
+ANY = """
+SELECT EXISTS (
+  SELECT FROM event_hour h
+  WHERE h.provider_id = %(provider)b AND h.subscription_id = ANY(%(subscriptions)b::uuid[])
+    AND h.meter_id = ANY(%(meters)b::uuid[]) AND h.hour < %(end)b
+    AND (h.hour >= %(start)b OR h.meter_id = ANY(%(levels)b::uuid[]))
+) OR EXISTS (
+  SELECT FROM subscription_item i
+  JOIN assignment a ON a.provider_id = i.provider_id AND a.item_id = i.id
+    AND a.span && tstzrange(%(start)b, %(end)b)
+  JOIN register r ON r.provider_id = a.provider_id AND r.point_id = a.point_id
+  JOIN register_hour h ON h.provider_id = r.provider_id AND h.register_id = r.id
+    AND h.hour >= %(start)b AND h.hour < %(end)b
+  WHERE i.provider_id = %(provider)b AND i.subscription_id = ANY(%(subscriptions)b::uuid[])
+)
+"""
 
 
 @dataclass
@@ -32,6 +50,26 @@ class Answer:
     known_until: datetime | None = None
     points: list[PointEvidence] = field(default_factory=list)
     events: Sequence[Event] = ()
+
+
+def any_usage(
+    session: Session,
+    provider_id: UUID,
+    subscriptions: Collection[UUID],
+    span: Period,
+    meters: Collection[UUID],
+    levels: Collection[UUID],
+) -> bool:
+    """Whether any of these subscriptions used anything in a span."""
+    parameters = {
+        "provider": provider_id,
+        "subscriptions": list(subscriptions),
+        "meters": list(meters),
+        "levels": list(levels),
+        "start": span.start,
+        "end": span.end,
+    }
+    return bool(ask(session, ANY, parameters).scalar_one())
 
 
 def answer(

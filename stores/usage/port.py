@@ -15,6 +15,7 @@ from billing.metering.intervals import Epoch, Interval
 from billing.metering.late import Window
 from billing.metering.readings import Head
 from billing.metering.slots import SlotRequest, Usage
+from core.period import Period
 
 
 @dataclass
@@ -167,6 +168,22 @@ class UsageStore(Protocol):
 
     def rewrite(self, session: Session, provider_id: UUID, rewrites: Sequence[Rewrite], known_at: datetime) -> None:
         """Put intervals, epochs and hours in place, and the registers' heads."""
+        ...
+
+    def any_usage(
+        self,
+        session: Session,
+        provider_id: UUID,
+        subscriptions: Collection[UUID],
+        span: Period,
+        meters: Collection[UUID],
+        levels: Collection[UUID],
+    ) -> bool:
+        """Whether any of these subscriptions used anything in a span: events of these meters, or registers.
+
+        Args:
+            levels: those of the meters whose last event before the span still counts in it.
+        """
         ...
 
     def slots_many(

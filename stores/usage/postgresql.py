@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session
 from billing.metering.intervals import Epoch
 from billing.metering.late import Window
 from billing.metering.slots import SlotRequest, Usage
+from core.period import Period
 from stores.usage import _answers, _events, _readings, _references, _rewrite
 from stores.usage.port import EventColumns, RegisterState, Rewrite, StoredReading, UsageStore
 
@@ -91,6 +92,18 @@ class PostgresqlUsage:
     def rewrite(self, session: Session, provider_id: UUID, rewrites: Sequence[Rewrite], known_at: datetime) -> None:
         """Put intervals, epochs, hours and heads in place."""
         _rewrite.rewrite(session, provider_id, rewrites, known_at)
+
+    def any_usage(
+        self,
+        session: Session,
+        provider_id: UUID,
+        subscriptions: Collection[UUID],
+        span: Period,
+        meters: Collection[UUID],
+        levels: Collection[UUID],
+    ) -> bool:
+        """Whether any of these subscriptions used anything in a span: events of these meters, or registers."""
+        return _answers.any_usage(session, provider_id, subscriptions, span, meters, levels)
 
     def slots_many(
         self, session: Session, provider_id: UUID, requests: Iterable[SlotRequest], *, now: datetime, evidence: bool

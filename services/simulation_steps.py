@@ -1,0 +1,258 @@
+"""The work of a simulation, a portion of subscriptions at a time, in a fixed number of queries each. Nothing is stored.
+
+Portions follow each other in the order of customers, so that a customer's subscriptions come together. Who reads the
+results and who sums them up take the same portions.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, DateTime, Select, and_, func, literal, or_, select, tuple_
+
+from billing.items import Item, MeterTerms, PriceTerms
+from billing.metering.slots import SlotRequest, Usage
+from billing.offers import ADD_ON
+from billing.periods import add_months
+from billing.plan_prices import PlanPrice, read_prices
+from billing.simulated_contracts import Case, Months, Obstacle, Tried, case
+from billing.simulated_totals import Line, Whose
+from billing.simulation import Compared, compare, indexed, needed
+from core.decimals import parse_decimal
+from core.ids import decode, encode, new_id
+from models.accounts import Account
+from models.catalog import Meter, Plan
+from models.simulations import Simulation
+from models.subscription_parts import SubscriptionPart
+from models.subscriptions import Subscription
+from services import contract_calendars, contract_items, indexes, plans, subscription_parts
+from services.context import Context, visible
+from services.invoicing_charges import closed_by
+from services.sets import among
+from stores.statements import weighed
+from stores.usage import slots_many
+
+# A portion has so many months of subscriptions, and asks for so many slots of usage together.
+MONTHS_AT_ONCE = 600
+SLOTS_MOST = 200_000
+Key = tuple[UUID, str, UUID]
+
+
+@dataclass(frozen=True)
+class Trying:
+    """A simulation as its work needs it: `tried` by currency."""
+
+    row: Simulation
+    months: Months
+    tried: Mapping[str, Tried]
+
+    @property
+    def portion(self) -> int:
+        """How many subscriptions are worked out together."""
+        first, last = self.months.first, self.months.last
+        return max(1, MONTHS_AT_ONCE // ((last.year - first.year) * 12 + last.month - first.month + 1))
+
+
+def load(ctx: Context, row: Simulation) -> Trying:
+    """What a simulation tries, in every currency that it has prices in."""
+    prices, plan, discounts, contained = _prices(ctx, row)
+    assumed = {code: parse_decimal(quantity) for code, quantity in row.assumed["quantities"].items()}
+    tried = {
+        currency: Tried(
+            plan_id=plan.id if plan is not None else None,
+            prices=some,
+            quantities={**contained, **assumed},
+            charges_from=row.assumed["charges_from"],
+            discounts=discounts,
+            add_on=plan is not None and plan.kind == ADD_ON,
+        )
+        for currency, some in prices.items()
+    }
+    return Trying(row, Months(row.first_month, row.last_month), tried)
+
+
+Prices = dict[str, dict[str, PriceTerms]]
+
+
+def _prices(ctx: Context, row: Simulation) -> tuple[Prices, Plan | None, Mapping[str, Decimal], Mapping[str, Decimal]]:
+    """By currency and charge code; whose they are; and per cent taken off and quantities that a bundle has in it."""
+    if row.plan_version_id is None:
+        return inline(ctx, read_prices(row.prices, "", [])), None, {}, {}
+    version = plans.versions(ctx, [row.plan_version_id])[row.plan_version_id]
+    plan = ctx.session.get_one(Plan, (ctx.provider.id, version.plan_id))
+    offered = plans.versions_at(ctx, [c.plan_id for c in version.components], ctx.now)
+    lists = [version, *offered.values()]
+    covered = frozenset.intersection(*(each.currencies for each in lists if each.prices))
+    found: Prices = {}
+    for currency in sorted(covered):
+        by_version = contract_items.version_prices(ctx, [each.id for each in lists], currency)
+        found[currency] = {code: price for some in by_version.values() for code, price in some.items()}
+    discounts: dict[str, Decimal] = {}
+    quantities: dict[str, Decimal] = {}
+    for component in version.components:
+        if component.plan_id in offered:
+            codes = [price.charge_code for price in offered[component.plan_id].prices]
+            discounts |= dict.fromkeys(codes, component.discount)
+            quantities |= component.quantities
+    return found, plan, discounts, quantities
+
+
+def inline(ctx: Context, prices: Sequence[PlanPrice]) -> Prices:
+    """Prices that no plan has, as the engine sees them. Their meters are named by id."""
+    ids = {price.meter: decode("meter", price.meter) for price in prices if price.meter is not None}
+    rows = ctx.session.scalars(select(Meter).where(Meter.provider_id == ctx.provider.id, among(Meter.id, ids.values())))
+    meters = {row.id: MeterTerms(row.id, row.code, row.unit, row.aggregation, row.parameters) for row in rows}
+    version = new_id()
+    return {
+        currency: {
+            price.charge_code: PriceTerms(
+                price_id=new_id(),
+                version_id=version,
+                version=None,
+                charge_code=price.charge_code,
+                kind=price.kind,
+                interval=price.interval,
+                timing=price.timing,
+                proration=price.proration,
+                currency=currency,
+                spec=price.currencies[currency],
+                meter=meters[ids[price.meter]] if price.meter is not None else None,
+            )
+            for price in prices
+        }
+        for currency in prices[0].currencies
+    }
+
+
+def chosen(ctx: Context, row: Simulation) -> list[ColumnElement[bool]]:
+    """Which subscriptions were asked for, whether they ran in the months or not."""
+    wanted: list[ColumnElement[bool]] = [
+        Subscription.provider_id == ctx.provider.id,
+        visible(ctx, Subscription.account_id),
+    ]
+    asked = {name: [decode(KINDS[name], each) for each in some] for name, some in row.chosen.items() if some}
+    if "subscriptions" in asked:
+        wanted.append(among(Subscription.id, asked["subscriptions"]))
+    if "accounts" in asked:
+        below = select(Account.id).where(
+            Account.provider_id == ctx.provider.id, Account.path.overlap(asked["accounts"])
+        )
+        wanted.append(Subscription.account_id.in_(below))
+    for name, own, part in (
+        ("plans", Subscription.plan_id, SubscriptionPart.plan_id),
+        ("plan_versions", Subscription.plan_version_id, SubscriptionPart.plan_version_id),
+    ):
+        if name in asked:
+            on_it = select(SubscriptionPart.subscription_id).where(
+                SubscriptionPart.provider_id == ctx.provider.id,
+                SubscriptionPart.removed_at.is_(None),
+                among(part, asked[name]),
+            )
+            wanted.append(or_(among(own, asked[name]), Subscription.id.in_(on_it)))
+    return wanted
+
+
+KINDS = {"subscriptions": "subscription", "accounts": "account", "plans": "plan", "plan_versions": "plan_version"}
+
+
+def ran(first: date, last: date) -> list[ColumnElement[bool]]:
+    """Which subscriptions ran in the months from one to another, on the calendar of each."""
+    start, end = midnight(first), midnight(add_months(last, 1))
+    return [Subscription.start_at < end, or_(Subscription.ended_at.is_(None), Subscription.ended_at > start)]
+
+
+def midnight(day: date) -> ColumnElement[datetime]:
+    """The first instant of a day, in the zone of each subscription."""
+    return func.timezone(Subscription.time_zone, literal(datetime.combine(day, datetime.min.time()), DateTime()))
+
+
+def key_of(stored: Mapping[str, str]) -> Key:
+    """A place between portions that was stored."""
+    return decode("account", stored["account"]), stored["currency"], decode("subscription", stored["subscription"])
+
+
+def place_of(key: Key) -> dict[str, str]:
+    """A place as it is stored."""
+    return {"account": encode("account", key[0]), "currency": key[1], "subscription": encode("subscription", key[2])}
+
+
+def portion(ctx: Context, trying: Trying, after: Key | None) -> tuple[list[Line], Key | None]:
+    """The next subscriptions and what they come to; and where to go on, None after the last."""
+    rows = ctx.session.execute(_portion(ctx, trying, after)).all()
+    found = _compared(ctx, trying, rows)
+    lines = [Line(_whose(row), found[row.id]) for row in rows]
+    last = rows[-1] if len(rows) == trying.portion else None
+    return lines, None if last is None else (last.account_id, last.currency, last.id)
+
+
+def _portion(ctx: Context, trying: Trying, after: Key | None) -> Select[*tuple[Any, ...]]:
+    key = (Subscription.account_id, Subscription.currency, Subscription.id)
+    statement = (
+        select(
+            Subscription.id,
+            Subscription.external_id,
+            Subscription.currency,
+            Subscription.plan_id,
+            Subscription.account_id,
+            Account.external_id.label("account_external_id"),
+            Account.name,
+        )
+        .join(Account, and_(Account.provider_id == Subscription.provider_id, Account.id == Subscription.account_id))
+        .where(*chosen(ctx, trying.row), *ran(trying.months.first, trying.months.last))
+        .order_by(*key)
+        .limit(trying.portion)
+    )
+    return statement if after is None else statement.where(tuple_(*key) > tuple_(*(literal(each) for each in after)))
+
+
+def _whose(row: Any) -> Whose:
+    return Whose(
+        encode("account", row.account_id),
+        row.account_external_id,
+        row.name,
+        row.currency,
+        encode("subscription", row.id),
+        row.external_id,
+    )
+
+
+def _compared(ctx: Context, trying: Trying, rows: Sequence[Any]) -> dict[UUID, Compared]:
+    cases = _cases(ctx, trying, rows)
+    known = indexes.load(ctx, indexed(cases.values()))
+    used: dict[SlotRequest, Usage] = {}
+    for some in weighed(needed(cases.values(), known), lambda request: len(request.edges), SLOTS_MOST):
+        used |= slots_many(ctx.session, ctx.provider.id, some, now=ctx.now, evidence=False)
+    found = {key: compare(each, used, known) for key, each in cases.items()}
+    return {row.id: found.get(row.id) or _nothing(trying, row) for row in rows}
+
+
+def _nothing(trying: Trying, row: Any) -> Compared:
+    """What is said of a subscription that there is no case of."""
+    if row.currency in trying.tried:
+        return Compared()  # it has no charges
+    detail = f"These prices are not given in {row.currency}."
+    return Compared(obstacles=(Obstacle(None, "currency_not_offered", detail),))
+
+
+def _cases(ctx: Context, trying: Trying, rows: Sequence[Any]) -> dict[UUID, Case]:
+    ids = [row.id for row in rows if row.currency in trying.tried]
+    items: defaultdict[UUID, list[Item]] = defaultdict(list)
+    for item in contract_items.load_subscriptions(ctx, ids, as_agreed=True).items:
+        items[item.subscription_id].append(item)
+    calendars = contract_calendars.load(ctx, among(Subscription.id, ids))
+    parts = subscription_parts.rows_of(ctx, ids)
+    closed = closed_by(ctx, ctx.now)
+    found = {}
+    for row in rows:
+        if items[row.id]:
+            tried = trying.tried[row.currency]
+            part = any(each.plan_id == tried.plan_id for each in parts[row.id])
+            off = calendars[row.id].breaks
+            found[row.id] = case(items[row.id], off, tried, trying.months, closed, part=part)
+    return found
