@@ -1,10 +1,8 @@
 """Coupons on a subscription, as the engine sees them: what they take off, from which of its spans, for how many.
 
-Which span a charge is in is counted from where the coupon starts on the subscription, by whole spans of the charge's own
-price from the true anchor: so it does not matter when one bills, nor into how many parts a change has cut a span. Spans
-that are not billed, such as those of a pause, are counted like others. What is charged once is counted by months.
-
-Source of the order in which reductions are taken off: domain.md, rule 6 ("the amount billed, after its reductions").
+Which span a charge is in is counted from where the coupon starts on the subscription, by whole spans of the charge's
+own price from the true anchor: so it does not matter when one bills, nor into how many parts a change has cut a span.
+Spans that are not billed, such as those of a pause, are counted like others. What is charged once is counted by months.
 """
 
 from __future__ import annotations
@@ -17,6 +15,7 @@ from fractions import Fraction
 from typing import Any
 from uuid import UUID
 
+from billing.anchors import Chain
 from billing.items import Item, PriceTerms
 from billing.periods import Cadence, Interval
 from billing.proration import share
@@ -104,17 +103,17 @@ class Coupon:
         return rounded(self.amount * fraction)
 
 
-def _cadence(item: Item, price: PriceTerms) -> Any:
+def _cadence(item: Item, price: PriceTerms) -> Cadence | Chain:
     return item.cadence(price if price.interval is not None else replace(price, interval=_MONTH))
 
 
-def _count(spans: Any, item: Item, first: datetime, start: datetime) -> int:
-    """How many spans there are from the first that begins at an instant or later, up to the one that contains another."""
+def _count(spans: Cadence | Chain, item: Item, first: datetime, start: datetime) -> int:
+    """How many spans there are from the first that begins at an instant or later, to the one that contains another."""
     if isinstance(spans, Cadence):
         index = spans.index_at(first)
         beginning = spans.span(index)
         late = beginning is not None and max(beginning.start, item.anchored_at) < first
-        return spans.index_at(start) - index + (0 if late else 1)
+        return int(spans.index_at(start) - index) + (0 if late else 1)
     number = 0
     for full in spans.spans_from(first):
         number += max(full.start, item.anchored_at) >= first

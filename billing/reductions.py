@@ -131,10 +131,11 @@ class _Book:
 
     def correct(self, charge: ProposedCharge) -> ProposedCharge:
         """A correction of a claim, with what the reductions of the claim come to now."""
-        claim = self.claims.get(charge.claim_id) if charge.claim_id is not None else None
-        held = {taken.redemption_id: taken for taken in self.taken.get(charge.claim_id, ())} if claim else {}
-        if claim is None or not held:
+        assert charge.claim_id is not None  # a correction is one of a claim
+        held = {taken.redemption_id: taken for taken in self.taken.get(charge.claim_id, ())}
+        if not held:
             return charge
+        claim = self.claims[charge.claim_id]
         item = self.items[charge.item_id]
         keeps = _keeps(charge, claim)
         left, now, difference = int(charge.inputs["used_amount"]), [], []
@@ -144,16 +145,12 @@ class _Book:
                 continue
             amount = self._again(coupon, before, left, item, claim, keeps)
             now.append(_reduction(coupon, before.span, left, amount))
-            difference.append(
-                _reduction(coupon, before.span, left - before.of_amount, amount - before.amount)
-            )
+            difference.append(_reduction(coupon, before.span, left - before.of_amount, amount - before.amount))
             self.used[coupon.redemption_id, before.span] += amount - before.amount
             left -= amount
         return _corrected(charge, claim, left, now, difference)
 
-    def _again(
-        self, coupon: Coupon, before: Taken, left: int, item: Item, claim: Claim, keeps: Period | None
-    ) -> int:
+    def _again(self, coupon: Coupon, before: Taken, left: int, item: Item, claim: Claim, keeps: Period | None) -> int:
         """What a coupon takes off what a claim comes to now; `left` is that, less what coupons before it take."""
         if coupon.percent is not None:
             return coupon.percent_of(left, claim.price.currency)
@@ -189,9 +186,7 @@ class _Stretch:
 
 
 def _reduction(coupon: Coupon, span: int, of_amount: int, amount: int) -> Reduction:
-    return Reduction(
-        coupon.redemption_id, coupon.coupon_id, coupon.name, coupon.percent, span, of_amount, amount
-    )
+    return Reduction(coupon.redemption_id, coupon.coupon_id, coupon.name, coupon.percent, span, of_amount, amount)
 
 
 def _keeps(charge: ProposedCharge, claim: Claim) -> Period | None:

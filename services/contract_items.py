@@ -12,6 +12,7 @@ from sqlalchemy import ColumnElement, Select, and_, func, select, true
 from sqlalchemy.dialects.postgresql import Range, distinct_on
 from sqlalchemy.orm import aliased
 
+from billing.coupons import Redeemed
 from billing.drawdown import DRAWDOWN
 from billing.items import AgreedTerm, Claim, Item, MeterTerms, PriceTerms
 from billing.periods import Interval
@@ -22,7 +23,7 @@ from models.billing import BilledSpan, Charge
 from models.catalog import Meter, Plan, PlanVersion, Price, PriceCorrection, Product
 from models.places import Assignment, Point, Site
 from models.subscriptions import Subscription, SubscriptionItem, SubscriptionItemTerm
-from services import contract_calendars
+from services import contract_calendars, coupons_redeemed
 from services.context import Context
 from services.sets import among
 
@@ -57,12 +58,14 @@ class Contracts:
         owners: by item.
         prices: by price.
         originals: the charge that made a claim, by claim.
+        redeemed: the coupons of the subscriptions that have any.
     """
 
     items: tuple[Item, ...]
     owners: Mapping[UUID, Owner]
     prices: Mapping[UUID, PriceFacts]
     originals: Mapping[UUID, UUID]
+    redeemed: Mapping[UUID, Redeemed]
 
 
 def load(ctx: Context, payers: Collection[UUID]) -> Contracts:
@@ -91,6 +94,8 @@ def _load(ctx: Context, wanted: ColumnElement[bool], *, as_agreed: bool = False)
     zones = {row.item_id: row.time_zone for row in ctx.session.execute(_zones(ctx).where(wanted))}
     prices = _prices(ctx, among(Price.id, {t.price_id for t in terms} | {c.price_id for c in claims}))
     terms_of, claims_of = _by_item(terms), _by_item(claims)
+    redeemed = coupons_redeemed.load(ctx, wanted)
+    reduced = {claim: sum(t.amount for t in its) for each in redeemed.values() for claim, its in each.taken.items()}
     currencies = {row.currency for row in rows}
     terms_by_price = {
         (key, currency): _price_terms(row, currency)
@@ -100,14 +105,14 @@ def _load(ctx: Context, wanted: ColumnElement[bool], *, as_agreed: bool = False)
     calendars = contract_calendars.load(ctx, wanted)
     items = tuple(
         calendars[row.subscription_id].follow(
-            _item(row, terms_of[row.item_id], claims_of[row.item_id], terms_by_price, zones.get(row.item_id)),
+            _item(row, terms_of[row.item_id], claims_of[row.item_id], terms_by_price, zones.get(row.item_id), reduced),
             as_agreed=as_agreed,
         )
         for row in rows
     )
     owners = {row.item_id: Owner(row.subscription_id, row.account_id, row.payer_id, row.seller_id) for row in rows}
     facts = {key: PriceFacts(_words(row), row.product_id, row.tax_inclusive) for key, row in prices.items()}
-    return Contracts(items, owners, facts, {row.id: row.charge_id for row in claims})
+    return Contracts(items, owners, facts, {row.id: row.charge_id for row in claims}, redeemed)
 
 
 def price_terms(ctx: Context, price_id: UUID, currency: str) -> PriceTerms:
@@ -307,6 +312,7 @@ def _item(
     claims: Iterable[Any],
     prices: Mapping[tuple[UUID, str], PriceTerms],
     usage_zone: str | None,
+    reduced: Mapping[UUID, int],
 ) -> Item:
     timeline = fold(
         TermRow(utc(t.from_at), t.price_id, t.quantity, t.ended, t.recorded_at, t.id.hex, t.discount) for t in terms
@@ -321,13 +327,14 @@ def _item(
         terms=tuple(
             AgreedTerm(t.start, t.end, prices[t.price_id, row.currency], t.quantity, t.discount) for t in timeline
         ),
-        claims=tuple(_claim(c, prices[c.price_id, row.currency]) for c in claims),
+        claims=tuple(_claim(c, prices[c.price_id, row.currency], reduced.get(c.id, 0)) for c in claims),
         usage_zone=usage_zone,
     )
 
 
-def _claim(row: Any, price: PriceTerms) -> Claim:
-    return Claim(row.id, period_of(row.span), price, row.quantity, int(row.net_amount), row.discount, int(row.drawn))
+def _claim(row: Any, price: PriceTerms, reduced: int) -> Claim:
+    billed = (int(row.net_amount), row.discount, int(row.drawn), reduced)
+    return Claim(row.id, period_of(row.span), price, row.quantity, *billed)
 
 
 def period_of(span: Range[Any]) -> Period:
@@ -354,6 +361,7 @@ def _price_terms(row: Any, currency: str) -> PriceTerms:
         currency=currency,
         spec=row.currencies[currency],
         meter=_meter(row) if row.meter_id else None,
+        product_id=row.product_id,
         plan_id=row.plan_id,
         add_on=row.plan_kind == ADD_ON,
         origin=row.origin,

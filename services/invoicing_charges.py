@@ -23,6 +23,7 @@ from billing.lines import words
 from billing.metered import Index
 from billing.proposal import CREDIT, Parked, Proposal, ProposedCharge, ShrunkClaim, due_spans, propose
 from billing.rating import shown
+from billing.reductions import reduced
 from core.ids import new_id
 from core.period import parse_instant
 from models.billing import BilledSpan
@@ -72,6 +73,7 @@ def propose_for(ctx: Context, payers: Collection[UUID], as_of: datetime, closed:
     billed = closed_spans(contracts.items, since, shrunk, indexes)
     charges += _adjustments(ctx, billed, as_of, indexes)
     charges += correct(contracts.items, since, as_of, shrunk)
+    charges = reduced(contracts.items, charges, contracts.redeemed)
     charges += drawn(contracts.items, charges, as_of)
     return Proposed(contracts, Proposal(proposal.shrunk, charges, proposal.parked))
 
@@ -118,7 +120,7 @@ def claim(ctx: Context, proposed: Proposed) -> list[dict[str, Any]]:
         The rows of the charges, to be stored in the same transaction, with the lines of their documents.
     """
     _shrink(ctx, proposed.proposal.shrunk)
-    rows = [_charge(ctx, charge, proposed.contracts) for charge in proposed.proposal.charges]
+    rows = [row_of(ctx, charge, proposed.contracts) for charge in proposed.proposal.charges]
     charged = list(zip(rows, proposed.proposal.charges, strict=True))
     fresh = [row for row, charge in charged if charge.claim_id is None and charge.draws_on is None]
     made = {(row["item_id"], row["start_at"]): row for row in fresh}
@@ -148,7 +150,8 @@ def _claim(row: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _charge(ctx: Context, charge: ProposedCharge, contracts: Contracts) -> dict[str, Any]:
+def row_of(ctx: Context, charge: ProposedCharge, contracts: Contracts) -> dict[str, Any]:
+    """A proposed charge as the row that it would be stored as."""
     owner, price = contracts.owners[charge.item_id], contracts.prices[charge.price_id]
     corrects = charge.claim_id if charge.draws_on is None else charge.taxed_as
     return {
@@ -173,6 +176,7 @@ def _charge(ctx: Context, charge: ProposedCharge, contracts: Contracts) -> dict[
         "discount": charge.discount,
         "exact": Decimal(shown(charge.exact)),
         "amount": charge.amount,
+        "reductions": [reduction.as_json() for reduction in charge.reductions],
         "tax_inclusive": price.tax_inclusive,
         "currency": charge.currency,
         "description": PREFIXES.get(charge.kind, "") + words(price.words, charge.discount),
@@ -180,6 +184,7 @@ def _charge(ctx: Context, charge: ProposedCharge, contracts: Contracts) -> dict[
         "known_until": _known_until(ctx, charge),
         "created_at": ctx.now,
         "invoice_line_id": None,
+        "credit_note_line_id": None,
     }
 
 

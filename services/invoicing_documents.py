@@ -8,14 +8,15 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import and_, select
+from sqlalchemy import and_, func, select
 from sqlalchemy.orm import aliased
 
+from billing.coupons import shown
 from billing.document_grouping import by_cost_centre, grouping_key, order_number
 from billing.invoices import Billable, DocumentKey, PlannedDocument, collect
 from billing.lines import quality, unit_price
@@ -28,9 +29,10 @@ from core.period import utc
 from models.accounts import Account
 from models.billing import Charge, Invoice, InvoiceLine
 from models.catalog import Plan, PlanVersion, Price
+from models.credit_notes import CreditNoteLine
 from models.providers import Seller
 from models.subscriptions import Subscription, SubscriptionItem
-from services import outbox
+from services import credit_notes_drafts, outbox
 from services.context import Context
 from services.invoicing_view import invoice_json
 from services.outbox import Emission
@@ -41,7 +43,7 @@ RANKS = {BUNDLE: 0, BASE: 1, ADD_ON: 2}
 # What a line shows of its charge.
 SHOWN = (
     "id payer_id seller_id beneficiary_id item_id subscription_id price_id kind charge_code description currency amount"
-    " tax_inclusive start_at end_at quantity unit exact inputs"
+    " reductions tax_inclusive start_at end_at quantity unit exact inputs"
 ).split()
 
 
@@ -92,13 +94,14 @@ class Due:
 
 @dataclass(frozen=True)
 class Planned:
-    """Documents as rows that are not stored yet, their lines by charge; and by payer those that are not made because
-    they would be negative.
+    """Documents as rows that are not stored yet, their lines by charge: invoices, and credit notes where charges come
+    to less than nothing.
     """
 
     heads: Sequence[dict[str, Any]]
     lines: Mapping[UUID, dict[str, Any]]
-    waiting: dict[UUID, list[PlannedDocument]]
+    notes: Sequence[dict[str, Any]] = ()
+    note_lines: Mapping[UUID, dict[str, Any]] = field(default_factory=dict)
 
 
 def due(ctx: Context, payers: Collection[UUID], as_of: datetime, fresh: Sequence[Mapping[str, Any]]) -> Due:
@@ -114,20 +117,33 @@ def due(ctx: Context, payers: Collection[UUID], as_of: datetime, fresh: Sequence
 
 
 def _waiting(ctx: Context) -> Any:
-    corrected, billed_on = aliased(Charge), aliased(InvoiceLine)
+    corrected, billed_on, noted_on = aliased(Charge), aliased(InvoiceLine), aliased(CreditNoteLine)
     return (
         select(
             *(getattr(Charge, name) for name in SHOWN),
             # A correction is taxed as what it corrects was, whatever the rate is by now.
-            billed_on.tax_rate.label("taxed_at"),
-            billed_on.tax_category.label("taxed_in"),
-            billed_on.tax_details.label("taxed_as"),
+            *(
+                func.coalesce(getattr(billed_on, name), getattr(noted_on, name)).label(label)
+                for name, label in (
+                    ("tax_rate", "taxed_at"),
+                    ("tax_category", "taxed_in"),
+                    ("tax_details", "taxed_as"),
+                )
+            ),
         )
         .outerjoin(corrected, and_(corrected.provider_id == Charge.provider_id, corrected.id == Charge.adjusts_id))
         .outerjoin(
             billed_on, and_(billed_on.provider_id == Charge.provider_id, billed_on.id == corrected.invoice_line_id)
         )
-        .where(Charge.provider_id == ctx.provider.id, Charge.invoice_line_id.is_(None), Charge.released_at.is_(None))
+        .outerjoin(
+            noted_on, and_(noted_on.provider_id == Charge.provider_id, noted_on.id == corrected.credit_note_line_id)
+        )
+        .where(
+            Charge.provider_id == ctx.provider.id,
+            Charge.invoice_line_id.is_(None),
+            Charge.credit_note_line_id.is_(None),
+            Charge.released_at.is_(None),
+        )
     )
 
 
@@ -209,78 +225,86 @@ def draft(
     charges: Sequence[dict[str, Any]],
     *,
     finalizes: bool,
-) -> dict[UUID, list[PlannedDocument]]:
+) -> None:
     """Store a run's charges, and put them and what waited onto drafts, in a fixed number of statements.
 
     Args:
         bill_on: the payers, each with its bill date.
         charges: rows of charges that are not stored yet.
         finalizes: whether the drafts become final by themselves.
-
-    Returns:
-        By payer, the documents that were not made because they would have been negative; their charges wait on.
     """
     corrections = [row for row in charges if row["adjusts_id"] is not None]
     add_rows(ctx, Charge, corrections)
     fresh = [row for row in charges if row["adjusts_id"] is None]
     found = due(ctx, bill_on, as_of, fresh)
     planned = plan(ctx, run_id, bill_on, found, finalizes=finalizes)
-    _store(ctx, planned.heads, planned.lines, fresh, found.stored)
-    return planned.waiting
+    _store(ctx, planned, fresh, found.stored)
 
 
-def plan(ctx: Context, run_id: UUID, bill_on: Mapping[UUID, date], found: Due, *, finalizes: bool) -> Planned:
+def plan(ctx: Context, run_id: UUID | None, bill_on: Mapping[UUID, date], found: Due, *, finalizes: bool) -> Planned:
     """The documents that charges make, as rows; nothing is stored."""
     by_payer: defaultdict[UUID, list[Billable]] = defaultdict(list)
     for charge in found.charges.values():
         by_payer[charge["payer_id"]].append(_billable(charge, found.names))
     collected = {payer: collect(by_payer[payer]) for payer in sorted(by_payer)}
     invoices: list[dict[str, Any]] = []
+    notes: list[dict[str, Any]] = []
     lines: dict[UUID, dict[str, Any]] = {}
+    note_lines: dict[UUID, dict[str, Any]] = {}
     for payer, its in collected.items():
         for document in its.documents:
             head = _invoice(ctx, run_id, payer, bill_on[payer], document, found.names, finalizes)
             invoices.append(head)
-            nets = document.totals.nets
-            for position, (planned, net) in enumerate(zip(document.charges, nets, strict=True), start=1):
-                lines[planned.id] = _line(head, position, planned, net, found.charges[planned.id], found.names)
-            head["cost_centres"] = _cost_centres(head["currency"], [lines[planned.id] for planned in document.charges])
-            head["purchase_order"] = found.names.order_number(found.charges[document.charges[0].id])
-    return Planned(invoices, lines, {payer: list(c.waiting) for payer, c in collected.items() if c.waiting})
+            lines |= _lines(head, document, found)
+        for document in its.negative:
+            head = _invoice(ctx, run_id, payer, bill_on[payer], document, found.names, finalizes)
+            note, mirrored = credit_notes_drafts.mirror(head, _lines(head, document, found))
+            notes.append(note)
+            note_lines |= mirrored
+    return Planned(invoices, lines, notes, note_lines)
 
 
-def _store(
-    ctx: Context,
-    invoices: Sequence[dict[str, Any]],
-    lines: Mapping[UUID, dict[str, Any]],
-    fresh: Sequence[dict[str, Any]],
-    stored: Collection[UUID],
-) -> None:
-    """Documents, their lines, the charges on them. `lines` are by charge."""
-    add_rows(ctx, Invoice, invoices)
-    add_rows(ctx, InvoiceLine, list(lines.values()))
-    for row in fresh:
-        if (line := lines.get(row["id"])) is not None:
-            row["invoice_line_id"] = line["id"]
+def _lines(head: dict[str, Any], document: PlannedDocument, found: Due) -> dict[UUID, dict[str, Any]]:
+    """The lines of a document, by charge; its head tells what follows from them."""
+    lines = {
+        planned.id: _line(head, position, planned, net, found.charges[planned.id], found.names)
+        for position, (planned, net) in enumerate(zip(document.charges, document.totals.nets, strict=True), start=1)
+    }
+    head["cost_centres"] = _cost_centres(head["currency"], list(lines.values()))
+    head["purchase_order"] = found.names.order_number(found.charges[document.charges[0].id])
+    return lines
+
+
+def _store(ctx: Context, planned: Planned, fresh: Sequence[dict[str, Any]], stored: Collection[UUID]) -> None:
+    """Documents, their lines, the charges on them."""
+    add_rows(ctx, Invoice, planned.heads)
+    add_rows(ctx, InvoiceLine, list(planned.lines.values()))
+    credit_notes_drafts.store(ctx, planned.notes, planned.note_lines)
+    placed = (("invoice_line_id", planned.lines), ("credit_note_line_id", planned.note_lines))
+    for member, lines in placed:
+        for row in fresh:
+            if (line := lines.get(row["id"])) is not None:
+                row[member] = line["id"]
     add_rows(ctx, Charge, fresh)
-    joined = [
-        {"provider_id": ctx.provider.id, "id": charge, "invoice_line_id": lines[charge]["id"]}
-        for charge in stored
-        if charge in lines
-    ]
-    change_rows(ctx, Charge, joined)
+    for member, lines in placed:
+        joined = [
+            {"provider_id": ctx.provider.id, "id": charge, member: lines[charge]["id"]}
+            for charge in stored
+            if charge in lines
+        ]
+        change_rows(ctx, Charge, joined)
     outbox.emit_all(
         ctx,
         [
             Emission("invoice.created", "invoice", head["id"], invoice_json(Invoice(**head)), head["account_id"])
-            for head in invoices
+            for head in planned.heads
         ],
     )
 
 
 def _invoice(
     ctx: Context,
-    run_id: UUID,
+    run_id: UUID | None,
     payer_id: UUID,
     bill_on: date,
     document: PlannedDocument,
@@ -306,6 +330,7 @@ def _invoice(
         "rounding_amount": totals.rounding.minor,
         "total_amount": totals.total.minor,
         "settled_amount": 0,
+        "credited_amount": 0,
         "taxes": [tax_json(tax) for tax in totals.taxes],
     }
 
@@ -352,6 +377,7 @@ def _line(
         "tax_rate": planned.tax.rate,
         "tax_details": details_json(planned.tax),
         "quality": quality(charge["inputs"]),
+        "reductions": shown(charge["reductions"]),
         "purchase_order": contract.purchase_order,
         "cost_centre": names.cost_centre(charge),
     }
