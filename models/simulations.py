@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 from uuid import UUID
 
 from sqlalchemy import CheckConstraint, Index, text
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from models.base import Base, Instant, Recorded, Resource, Tenant, external, of_provider, ref, unique
@@ -33,7 +34,7 @@ class Simulation(Base, Tenant, Resource):
     dispatch: ClassVar[tuple[str, ...]] = ("provider_id", "id", "status", "created_at")
 
     plan_version_id: Mapped[UUID | None]
-    prices: Mapped[list[Any] | None]
+    prices: Mapped[list[Any] | None] = mapped_column(JSONB(none_as_null=True))
     chosen: Mapped[dict[str, Any]]
     assumed: Mapped[dict[str, Any]]
     first_month: Mapped[date]
@@ -41,7 +42,7 @@ class Simulation(Base, Tenant, Resource):
     status: Mapped[str] = mapped_column(server_default="running")
     subscriptions_total: Mapped[int]
     subscriptions_done: Mapped[int] = mapped_column(server_default=text("0"))
-    place: Mapped[dict[str, Any] | None]
+    place: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
     found: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'::jsonb"))
     finished_at: Mapped[Instant | None]
 
