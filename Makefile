@@ -6,7 +6,7 @@ JOBS ?= logical
 
 VENV := .venv
 BIN := $(VENV)/bin
-ROOMS := agents api billing cli core embedded events exports jobs models payments portal runtime services standins stores
+ROOMS := agents api billing cli core embedded events exports jobs models payments portal runtime services standins stores tax_engines
 TYPED := $(wildcard $(ROOMS))
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1

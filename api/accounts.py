@@ -43,6 +43,7 @@ class Accounts(MethodView):
         country_unknown="No ISO 3166-1 code.",
         time_zone_unknown="No IANA name.",
         tax_id_malformed="Not a tax id of the country that it names.",
+        provider_only="A credential of an account says that a tax id was looked up.",
         account_unknown="There is no such parent.",
         seller_unknown="There is no such seller.",
         payer_without_parent="The payer is the parent, and there is none.",
@@ -69,6 +70,7 @@ class OneAccount(MethodView):
     @refuses(
         422,
         tax_id_malformed="Not a tax id of the country that it names.",
+        provider_only="A credential of an account says that a tax id was looked up.",
         account_does_not_pay="How documents are grouped, and when statements go out, is the payer's.",
         day_out_of_range="A week has seven days.",
     )

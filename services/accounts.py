@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import date
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import select
-from stdnum.eu import vat
-from stdnum.exceptions import InvalidChecksum, InvalidComponent, ValidationError
 
 from billing.bill_dates import bill_at, next_bill_at
 from billing.document_grouping import PER_PAYER
@@ -23,8 +22,10 @@ from models.providers import Seller
 from services import lookups, outbox
 from services.context import Context, visible
 from services.paging import Slice, Window, newest_first
+from services.tax_ids import check_tax_id
 
-_TAX_ID_LENGTH = range(2, 31)
+# What is known of a tax id from its register.
+LOOKED_UP = ("tax_id_checked_on", "tax_id_check")
 # What a change may touch; the tree, the currency and the seller are fixed when an account is made.
 CHANGEABLE = frozenset(
     {
@@ -35,6 +36,9 @@ CHANGEABLE = frozenset(
         "time_zone",
         "locale",
         "tax_id",
+        "tax_status",
+        "tax_id_checked_on",
+        "tax_id_check",
         "purchase_order",
         "cost_centre",
         "address",
@@ -62,6 +66,9 @@ class NewAccount:
     email: str | None = None
     locale: str | None = None
     tax_id: str | None = None
+    tax_status: str | None = None
+    tax_id_checked_on: date | None = None
+    tax_id_check: str | None = None
     purchase_order: str | None = None
     cost_centre: str | None = None
     address: Mapping[str, Any] = field(default_factory=dict)
@@ -76,9 +83,11 @@ def create(ctx: Context, new: NewAccount) -> Account:
 
     Raises:
         UnknownReference: `account_unknown` for the parent, `seller_unknown`.
-        Invalid: `parent_required`, `payer_without_parent`, `tax_id_malformed`, `account_does_not_pay`.
+        Invalid: `parent_required`, `payer_without_parent`, `tax_id_malformed`, `provider_only`,
+            `account_does_not_pay`.
         Conflict: `external_id_taken`, from the database.
     """
+    _check_looked_up(ctx, [name for name in LOOKED_UP if getattr(new, name) is not None])
     parent = _parent(ctx, new)
     zone = new.time_zone or (parent.time_zone if parent else ctx.provider.time_zone)
     account_id = new_id()
@@ -99,6 +108,9 @@ def create(ctx: Context, new: NewAccount) -> Account:
         locale=new.locale,
         mode=new.mode,
         tax_id=check_tax_id(new.tax_id),
+        tax_status=new.tax_status,
+        tax_id_checked_on=new.tax_id_checked_on,
+        tax_id_check=new.tax_id_check,
         purchase_order=new.purchase_order,
         cost_centre=new.cost_centre,
         address=dict(new.address),
@@ -173,14 +185,17 @@ def change(ctx: Context, account_id: UUID, changes: Mapping[str, Any]) -> Accoun
         changes: members of `CHANGEABLE` with their new values.
 
     Raises:
-        NotFound, Invalid: `tax_id_malformed`, `account_does_not_pay`. Conflict: `external_id_taken`, from the database.
+        NotFound, Invalid: `tax_id_malformed`, `provider_only`, `account_does_not_pay`.
+        Conflict: `external_id_taken`, from the database.
     """
     account = lookups.by_id(ctx, Account, "account", account_id, account=Account.id, lock=True)
     _check_pays(account, changes.get("invoice_grouping"), changes.get("statement_schedule"))
+    _check_looked_up(ctx, [name for name in LOOKED_UP if name in changes])
+    changes = _tax_id_anew(account, changes)
     for name, value in changes.items():
         if name not in CHANGEABLE:
             raise ValueError(f"{name} of an account never changes")
-        setattr(account, name, check_tax_id(value) if name == "tax_id" else value)
+        setattr(account, name, value)
     if "time_zone" in changes and account.next_bill_on is not None:
         # The bill date stays, and begins where its zone says.
         minutes = ctx.provider.settings.close_after_minutes
@@ -205,29 +220,19 @@ def _schedule_statements(ctx: Context, account: Account, schedule: Mapping[str, 
     account.next_statement_at = next_statement_at(schedule, ctx.now, account.time_zone, minutes) if schedule else None
 
 
-def check_tax_id(value: str | None) -> str | None:
-    """A tax id without spaces. Numbers of the European Union must have their country's form; check digits are not
-    judged, since registers hold numbers that fail them.
+def _check_looked_up(ctx: Context, members: Sequence[str]) -> None:
+    """That a register knows a number is said by the provider, not by who wants no tax on its bills."""
+    if members and ctx.scope is not None:
+        raise Invalid("provider_only", "Only the provider says that a tax id was looked up.", f"/{members[0]}")
 
-    Raises:
-        Invalid: `tax_id_malformed`.
-    """
-    if value is None:
-        return None
-    compact = "".join(value.split()).upper()
-    malformed = Invalid("tax_id_malformed", "This is not a tax id of the country that it names.", "/tax_id")
-    if len(compact) not in _TAX_ID_LENGTH or not compact.isascii() or not any(c.isdigit() for c in compact):
-        raise malformed
-    if compact[:2].lower() in {*vat.MEMBER_STATES, "el"}:
-        try:
-            return str(vat.validate(compact))
-        except (InvalidChecksum, InvalidComponent):
-            return str(vat.compact(compact))
-        except ValidationError:
-            raise malformed from None
-    if not all(c.isalnum() or c in "-./" for c in compact):
-        raise malformed
-    return compact
+
+def _tax_id_anew(account: Account, changes: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What was looked up was another number, once it changes."""
+    if "tax_id" not in changes:
+        return changes
+    number = check_tax_id(changes["tax_id"])
+    forgotten = {} if number == account.tax_id else dict.fromkeys(LOOKED_UP)
+    return {**forgotten, **changes, "tax_id": number}
 
 
 def facts(account: Account) -> dict[str, Any]:
@@ -249,6 +254,9 @@ def facts(account: Account) -> dict[str, Any]:
         "payer": encode("account", account.payer_id),
         "seller": encode("seller", account.seller_id),
         "tax_id": account.tax_id,
+        "tax_status": account.tax_status,
+        "tax_id_checked_on": account.tax_id_checked_on.isoformat() if account.tax_id_checked_on else None,
+        "tax_id_check": account.tax_id_check,
         "purchase_order": account.purchase_order,
         "cost_centre": account.cost_centre,
         "address": dict(account.address),

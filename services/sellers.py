@@ -11,9 +11,9 @@ from sqlalchemy import select, update
 from core.ids import new_id
 from models.providers import Seller
 from services import lookups
-from services.accounts import check_tax_id
 from services.context import Context
 from services.paging import Slice, Window, newest_first
+from services.tax_ids import check_tax_id
 
 
 def create(ctx: Context, values: Mapping[str, Any]) -> Seller:

@@ -11,6 +11,8 @@ from api.schemas.coded import Coded
 from billing.document_grouping import GROUPINGS
 from billing.statements import EVERY, WEEK
 
+TAX_STATUS = ("business", "consumer")
+
 
 class Address(Schema):
     """A postal address."""
@@ -19,7 +21,11 @@ class Address(Schema):
     line2 = fields.String(max_length=200)
     postal_code = fields.String(max_length=20, example="1015 CN")
     city = fields.String(max_length=100, example="Amsterdam")
-    region = fields.String(max_length=100)
+    region = fields.String(
+        max_length=100,
+        description="State or province; where taxes go by region its ISO 3166-2 code: `NY` or `US-NY`.",
+    )
+    county = fields.String(max_length=100, description="Where taxes go by county.")
 
 
 class StatementSchedule(Schema):
@@ -41,7 +47,16 @@ class _Members(Schema):
     email = fields.Email(allow_none=True)
     time_zone = fields.TimeZone(description="IANA name; bill dates begin there. By default the parent's or provider's.")
     locale = fields.String(min_length=2, max_length=10, allow_none=True, example="nl-NL")
-    tax_id = fields.String(min_length=2, max_length=40, allow_none=True, example="NL123456789B01")
+    tax_id = fields.String(min_length=2, max_length=40, allow_none=True, example="NL004495445B01")
+    tax_status = fields.Enum(
+        TAX_STATUS, allow_none=True, description="null: a business where it has a tax id, else a consumer."
+    )
+    tax_id_checked_on = fields.Date(
+        allow_none=True, metadata={"description": "When its register was asked; a new tax id forgets it."}
+    )
+    tax_id_check = fields.String(
+        max_length=200, allow_none=True, description="The register's word for it, such as a consultation number."
+    )
     purchase_order = fields.String(max_length=100, allow_none=True)
     cost_centre = fields.String(max_length=100, allow_none=True)
     address = fields.Nested(Address)
@@ -93,6 +108,9 @@ class Account(Resource):
     payer = fields.TypeID("account", attribute="payer_id", required=True)
     seller = fields.TypeID("seller", attribute="seller_id")
     tax_id = fields.String(allow_none=True)
+    tax_status = fields.Enum(TAX_STATUS, allow_none=True)
+    tax_id_checked_on = fields.Date(allow_none=True)
+    tax_id_check = fields.String(allow_none=True)
     purchase_order = fields.String(allow_none=True)
     cost_centre = fields.String(allow_none=True)
     address = fields.Nested(Address)

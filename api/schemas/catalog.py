@@ -17,6 +17,7 @@ from billing.periods import COUNT_MOST, UNITS
 from billing.plan_prices import PRICES_MOST
 from billing.price import schema as price_schema
 from billing.proration import METHODS
+from billing.tax.facts import NATURES, SERVICE
 from core.money import CURRENCIES
 
 CODE_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9_.\-]{0,79}$"
@@ -102,12 +103,19 @@ PLAN_PRICES: dict[str, Any] = {
 }
 
 
+TAX_CLASS = (
+    "Which rate it takes: `standard` (as null does), `reduced`, `reduced_2`, `super_reduced`, or a code of yours."
+)
+NATURE = "Decides where it is taxed: goods where they arrive, property (a room, a rack) where it stands."
+
+
 class ProductNew(Schema):
     """A product to make."""
 
     code = fields.Code(required=True, example="colocation")
     name = fields.Text(required=True, example="Colocation")
-    tax_class = fields.Code(allow_none=True, example="standard")
+    tax_class = fields.Code(allow_none=True, example="standard", description=TAX_CLASS)
+    nature = fields.Enum(NATURES, load_default=SERVICE, description=NATURE)
     external_id = fields.ExternalId(allow_none=True)
     metadata = fields.Metadata()
 
@@ -116,7 +124,8 @@ class ProductPatch(Schema):
     """What to change; members that are not given stay."""
 
     name = fields.Text()
-    tax_class = fields.Code(allow_none=True)
+    tax_class = fields.Code(allow_none=True, description=TAX_CLASS)
+    nature = fields.Enum(NATURES, description=NATURE)
     external_id = fields.ExternalId(allow_none=True)
     metadata = fields.Metadata()
 
@@ -128,6 +137,7 @@ class Product(Resource):
     code = fields.String(required=True)
     name = fields.String(required=True)
     tax_class = fields.String(allow_none=True)
+    nature = fields.Enum(NATURES, required=True)
 
 
 class ComponentNew(Schema):

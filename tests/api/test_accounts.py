@@ -20,7 +20,7 @@ def test_an_account_comes_back_as_it_was_made(client: Caller) -> None:
         "time_zone": "America/New_York",
         "email": "billing@contoso.example",
         "mode": "prepaid",
-        "tax_id": "NL 1234.567.89.B01",
+        "tax_id": "NL 0044.954.45.B01",
         "purchase_order": "PO-1",
         "cost_centre": "CC-1",
         "address": {"line1": "Keizersgracht 1", "postal_code": "1015 CN", "city": "Amsterdam"},
@@ -29,7 +29,7 @@ def test_an_account_comes_back_as_it_was_made(client: Caller) -> None:
     }
     made = client.made("/v1/accounts", body)
     assert client.get(f"/v1/accounts/{made['id']}").json == made
-    assert made == {**made, **body, "tax_id": "NL123456789B01"}
+    assert made == {**made, **body, "tax_id": "NL004495445B01"}
     assert made["payer"] == made["id"]
     assert made["parent"] is None
 
