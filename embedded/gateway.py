@@ -10,17 +10,19 @@ import os
 import random
 import socket
 import sys
+from functools import partial
 from pathlib import Path
 
 from core.errors import Misconfigured
 from embedded import processes
 
-START_SECONDS = 30
+START_SECONDS = 60
+START_TRIES = 3
 # Below the ports that systems lend to outgoing connections (Linux from 32768, others from 49152): one of those
 # could be lent to anybody while the gateway is down, and its address would be lost.
 PORTS = range(20_000, 32_000)
 TRIES = 100
-PORT_SECONDS = 5
+KILL_SECONDS = 30
 MODULE = "standins.gateway"
 CHECKOUT = Path(__file__).resolve().parent.parent
 
@@ -84,8 +86,7 @@ def _takes_connections(port: int) -> bool:
 
 def _free_port(remembered: int) -> int:
     """The remembered port, or another of `PORTS` if there is none yet or somebody else keeps it."""
-    # The threads of a gateway that was just killed hold its port for a moment longer than it seems to live.
-    if remembered and processes.wait_until(lambda: _is_free(remembered), PORT_SECONDS):
+    if remembered and _is_free(remembered):
         return remembered
     for port in random.sample(PORTS, TRIES):
         if _is_free(port):
@@ -106,12 +107,29 @@ def _is_free(port: int) -> bool:
 def _start(data_dir: Path) -> None:
     processes.writable(data_dir / "gateway")
     log = processes.writable(data_dir / "log") / "gateway.log"
+    _end_former(data_dir)
+    for _ in range(START_TRIES):
+        port = _free_port(_port(data_dir))
+        command = [sys.executable, "-m", MODULE, "--port", str(port), "--state", str(_state(data_dir))]
+        pid = processes.spawn(command, log, cwd=CHECKOUT, env=os.environ | {"PYTHONUNBUFFERED": "1"})
+        processes.remember(_record(data_dir), {"pid": pid, "port": port})
+        processes.wait_until(partial(_has_begun, pid, port), START_SECONDS)
+        if running(data_dir):
+            return
+        if not processes.exited(pid) or _is_free(port):
+            break  # not because somebody else took the port in between
+    raise Misconfigured(f"The sandbox card gateway does not start: {processes.tail(log)}")
+
+
+def _has_begun(pid: int, port: int) -> bool:
+    return processes.exited(pid) or _takes_connections(port)
+
+
+def _end_former(data_dir: Path) -> None:
+    """End a gateway that hangs, or whose starter was killed before it could write its pid down; and wait until one
+    that was killed has let its port go."""
     for stray in processes.matching(str(_state(data_dir))):
-        processes.end(stray, MODULE)  # it hangs, or its starter was killed before it could write its pid down
-    port = _free_port(_port(data_dir))
-    command = [sys.executable, "-m", MODULE, "--port", str(port), "--state", str(_state(data_dir))]
-    pid = processes.spawn(command, log, cwd=CHECKOUT, env=os.environ | {"PYTHONUNBUFFERED": "1"})
-    processes.remember(_record(data_dir), {"pid": pid, "port": port})
-    processes.wait_until(lambda: _takes_connections(port) or processes.exited(pid), START_SECONDS)
-    if not running(data_dir):
-        raise Misconfigured(f"The sandbox card gateway does not start: {processes.tail(log)}")
+        processes.end(stray, MODULE)
+    former = int(processes.recall(_record(data_dir)).get("pid", 0))
+    if former:
+        processes.wait_until(lambda: processes.gone(former, str(_state(data_dir))), KILL_SECONDS)

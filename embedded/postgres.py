@@ -28,7 +28,9 @@ from core.errors import Misconfigured
 from embedded import processes
 
 NAME = "busbar"  # of the database, and of its superuser
-START_SECONDS = 60
+START_SECONDS = 120
+STOP_SECONDS = 120
+KILL_SECONDS = 30
 SERVICE_USERS = ("postgres", "busbar", "nobody")
 
 SETTINGS = {
@@ -115,7 +117,9 @@ def stop(data_dir: Path) -> bool:
     with processes.locked(cluster.data_dir, "postgres"):
         if _postmaster(cluster) is None:
             return False
-        done = _run(cluster, "pg_ctl", "-D", str(cluster.directory), "-m", "fast", "-w", "-t", "30", "stop")
+        done = _run(
+            cluster, "pg_ctl", "-D", str(cluster.directory), "-m", "fast", "-w", "-t", str(STOP_SECONDS), "stop"
+        )
         if done.returncode != 0:
             raise Misconfigured(f"PostgreSQL did not stop: {done.stderr.strip()}")
     return True
@@ -230,13 +234,9 @@ def _clear_remains(cluster: _Cluster) -> None:
         with contextlib.suppress(psutil.Error):
             if each.info["name"] == "postgres" and each.cwd() == str(cluster.directory):
                 each.kill()
-                processes.wait_until(partial(_gone, each.pid), 5)
+                processes.wait_until(partial(processes.gone, each.pid, "postgres"), KILL_SECONDS)
     for left in (cluster.directory / "postmaster.pid", *cluster.sockets.glob(".s.PGSQL.*")):
         left.unlink(missing_ok=True)
-
-
-def _gone(pid: int) -> bool:
-    return processes.process(pid, "postgres") is None
 
 
 def _configure(cluster: _Cluster) -> None:

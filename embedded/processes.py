@@ -84,7 +84,10 @@ def wheel_directory(package: str) -> Path:
 
 
 def process(pid: int, marker: str) -> psutil.Process | None:
-    """The live process of this pid, if `marker` stands in its command line (pids are used again, markers are not)."""
+    """The live process of this pid, if `marker` stands in its command line (pids are used again, markers are not).
+
+    One that dies is told as dead as soon as its first thread has ended; `gone` tells when all of it has.
+    """
     if exited(pid):
         return None
     try:
@@ -93,6 +96,26 @@ def process(pid: int, marker: str) -> psutil.Process | None:
         return None if dead or marker not in " ".join(found.cmdline()) else found
     except psutil.Error:
         return None
+
+
+def gone(pid: int, marker: str) -> bool:
+    """Whether a process has ended with all its threads: only then are its files, locks and ports free.
+
+    A killed process is a zombie once its first thread has ended, while others may still hold what they share.
+    """
+    if exited(pid):
+        return True
+    try:
+        found = psutil.Process(pid)
+        if found.status() == psutil.STATUS_ZOMBIE:
+            return found.num_threads() <= 1
+        return marker not in " ".join(found.cmdline())
+    except psutil.ZombieProcess:
+        return False  # it has just become one: ask again
+    except psutil.NoSuchProcess:
+        return True
+    except psutil.Error:
+        return False
 
 
 def spawn(command: Sequence[str], log: Path, *, cwd: Path, env: dict[str, str] | None = None) -> int:
@@ -138,7 +161,7 @@ def end(pid: int, marker: str, seconds: float = 10) -> None:
         with contextlib.suppress(ProcessLookupError):
             if process(pid, marker) is not None:
                 os.kill(pid, sign)
-        if wait_until(lambda: process(pid, marker) is None, seconds):
+        if wait_until(lambda: gone(pid, marker), seconds):
             return
 
 

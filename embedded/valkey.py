@@ -13,7 +13,8 @@ from urllib.parse import quote
 from core.errors import Misconfigured
 from embedded import processes
 
-START_SECONDS = 20
+START_SECONDS = 60
+ANSWER_SECONDS = 20
 
 
 def ensure(data_dir: Path) -> str:
@@ -41,15 +42,20 @@ def stop(data_dir: Path) -> bool:
     if not (data_dir / "valkey").exists():
         return False
     with processes.locked(data_dir, "valkey"):
-        pid = _server_pid(data_dir)
+        pid = _server_pid(data_dir) or _recorded_pid(data_dir)
         if pid is None:
             return False
-        processes.end(pid, "valkey-server")
+        processes.end(pid, _marker(data_dir))
     return True
 
 
 def _socket(data_dir: Path) -> Path:
     return processes.socket_directory(data_dir, "valkey") / "valkey.sock"
+
+
+def _marker(data_dir: Path) -> str:
+    """What stands in the command line of this data directory's server, and of no other."""
+    return str(_socket(data_dir))
 
 
 def _server_pid(data_dir: Path) -> int | None:
@@ -71,12 +77,12 @@ def _server_pid(data_dir: Path) -> int | None:
 
 
 def _recorded_pid(data_dir: Path) -> int | None:
-    """The pid in the server's own pid file, if that process is a queue server."""
+    """The pid in the server's own pid file, if that process is this data directory's queue server."""
     try:
         pid = int((data_dir / "valkey" / "valkey.pid").read_text())
     except (OSError, ValueError):
         return None
-    return pid if processes.process(pid, "valkey-server") else None
+    return pid if processes.process(pid, _marker(data_dir)) else None
 
 
 def _start(data_dir: Path) -> None:
@@ -84,7 +90,9 @@ def _start(data_dir: Path) -> None:
     log = processes.writable(data_dir / "log") / "valkey.log"
     processes.private_directory(_socket(data_dir).parent, os.geteuid())
     if (stray := _recorded_pid(data_dir)) is not None:
-        processes.end(stray, "valkey-server")  # it runs, but its socket was removed: nobody can reach it any more
+        if _socket(data_dir).exists() and processes.wait_until(lambda: running(data_dir), ANSWER_SECONDS):
+            return  # the machine is busy: it was slow to answer, no more
+        processes.end(stray, _marker(data_dir))  # it hangs, or its socket was removed: nobody can reach it any more
     if _started(data_dir, directory, log):
         return
     aside = directory / "appendonlydir"
@@ -117,5 +125,5 @@ def _started(data_dir: Path, directory: Path, log: Path) -> bool:
     processes.wait_until(lambda: running(data_dir) or processes.exited(pid), START_SECONDS)
     if running(data_dir):
         return True
-    processes.end(pid, "valkey-server")
+    processes.end(pid, _marker(data_dir))
     return False

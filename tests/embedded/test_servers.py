@@ -45,7 +45,7 @@ def queue_pid(url: str) -> int:
 def kill(pid: int) -> None:
     """Kill a process, and wait until it is dead: a signal takes a moment to arrive."""
     os.kill(pid, signal.SIGKILL)
-    assert processes.wait_until(lambda: processes.process(pid, "") is None, 10)
+    assert processes.wait_until(lambda: processes.gone(pid, ""), 60)
 
 
 def elsewhere(data_dir: Path, code: str) -> str:
@@ -144,7 +144,8 @@ def test_a_pid_file_that_names_another_living_program_does_not_keep_postgresql_f
 def test_a_killed_queue_server_comes_back_with_its_jobs(data_dir: Path) -> None:
     url = valkey.ensure(data_dir)
     redis.Redis.from_url(url).set("job", "waiting")
-    time.sleep(1.3)  # the append-only file is flushed once a second
+    kept = list((data_dir / "valkey" / "appendonlydir").glob("*.incr.aof"))
+    assert processes.wait_until(lambda: any(b"waiting" in file.read_bytes() for file in kept), 60)
     kill(queue_pid(url))
     assert valkey.ensure(data_dir) == url
     assert redis.Redis.from_url(url).get("job") == b"waiting"
@@ -171,6 +172,44 @@ def test_the_sandbox_gateway_keeps_its_address_and_its_state_when_it_is_killed(d
     assert embedded.stop_all(data_dir) == ["gateway"]
 
 
+def test_a_gateway_that_is_killed_at_once_after_another_kill_keeps_its_address_all_the_same(data_dir: Path) -> None:
+    url = gateway.ensure(data_dir)
+    for _ in range(3):
+        (pid,) = processes.matching(str(data_dir / "gateway" / "state.sqlite"))
+        os.kill(pid, signal.SIGKILL)
+        while processes.process(pid, "") is not None:
+            time.sleep(0.001)
+        assert gateway.ensure(data_dir) == url
+
+
+def test_a_process_of_which_a_thread_still_runs_is_not_gone(tmp_path: Path) -> None:
+    """Its first thread has ended, as in a killed process of which other threads still hold sockets and files."""
+    code = "import ctypes, threading, time; threading.Thread(target=time.sleep, args=(600,)).start()"
+    code += "; print(flush=True); ctypes.CDLL(None).pthread_exit(None)"
+    program = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE)
+    try:
+        assert program.stdout
+        program.stdout.readline()
+        assert processes.wait_until(lambda: processes.process(program.pid, "") is None, 60)
+        assert not processes.gone(program.pid, "pthread_exit")
+    finally:
+        program.kill()
+        program.wait()
+    assert processes.gone(program.pid, "pthread_exit")
+
+
+def test_a_queue_server_of_another_directory_is_not_taken_for_ours(data_dir: Path) -> None:
+    other = data_dir / "other"
+    pid = queue_pid(valkey.ensure(other))
+    try:
+        (data_dir / "valkey").mkdir()
+        (data_dir / "valkey" / "valkey.pid").write_text(str(pid))  # pids are used again
+        assert queue_pid(valkey.ensure(data_dir)) != pid
+        assert queue_pid(valkey.ensure(other)) == pid
+    finally:
+        embedded.stop_all(other)
+
+
 def test_the_sandbox_gateway_listens_where_no_outgoing_connection_can_take_its_port(data_dir: Path) -> None:
     ports = Path("/proc/sys/net/ipv4/ip_local_port_range")
     if not ports.exists():
@@ -183,7 +222,7 @@ def test_stop_ends_what_runs_and_a_second_stop_finds_nothing(data_dir: Path) -> 
     url = valkey.ensure(data_dir)
     pids = (postmaster(data_dir), queue_pid(url))
     assert embedded.stop_all(data_dir) == ["valkey", "postgres"]
-    assert processes.wait_until(lambda: not any(processes.process(pid, str(data_dir)) for pid in pids), 5)
+    assert processes.wait_until(lambda: not any(processes.process(pid, str(data_dir)) for pid in pids), 60)
     assert embedded.stop_all(data_dir) == []
     assert postgres.ensure(data_dir)
 
