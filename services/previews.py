@@ -16,7 +16,7 @@ from billing.items import AgreedTerm, Item
 from billing.metering.evidence import Evidence
 from billing.metering.slots import Slot, SlotRequest, Usage
 from billing.proposal import Parked, Proposal, due_spans, propose
-from billing.rating import shown
+from billing.rating import AMOUNT_MOST, shown
 from billing.states.subscription import PENDING
 from core.errors import Conflict, Invalid
 from core.ids import new_id
@@ -65,7 +65,7 @@ def of_order(ctx: Context, order: Order, as_of: datetime | None) -> Preview:
         as_of: by default the start. An order that starts when it is provisioned is taken to start now.
 
     Raises:
-        As `subscriptions.check`. Invalid: `as_of_out_of_range`, `preview_too_long`.
+        As `subscriptions.check`. Invalid: `as_of_out_of_range`, `preview_too_long`, `amount_out_of_range`.
     """
     checked = subscriptions.check(ctx, order)
     start = order.start_at or ctx.now
@@ -84,11 +84,11 @@ def of_change(
 
     Args:
         as_of: by default when the change takes effect, or now where that is past. What is scheduled until then is
-            taken into account.
+            taken into account; what takes effect later, the change itself too, has changed nothing by then.
 
     Raises:
         As `contract_changes.make`. Conflict: `subscription_not_started`.
-        Invalid: `as_of_out_of_range`, `preview_too_long`.
+        Invalid: `as_of_out_of_range`, `preview_too_long`, `amount_out_of_range`.
     """
     subscription = subscriptions.find(ctx, subscription_id)
     agreed = contract_changes.agree(ctx, subscription, wanted)
@@ -98,6 +98,8 @@ def of_change(
     until = _until(ctx, as_of or max(at, ctx.now))
     contract = contracts.load(ctx, subscription)
     for instant, each in _to_come(contract_changes.scheduled(ctx, subscription, until), at, agreed):
+        if instant > until:
+            break
         contract = change_effects.changed(ctx, subscription, contract, each, instant)
         if each.cancel is not None:
             break  # nothing changes after the end
@@ -175,4 +177,7 @@ def _preview(items: Sequence[Item], proposal: Proposal, currency: str, as_of: da
         for c in (*proposal.charges, *drawn(items, proposal.charges, as_of))
     ]
     ordered = sorted(lines, key=lambda x: (x.due_at, x.charge_code))
-    return Preview(currency, as_of, sum(line.amount for line in lines), ordered, proposal.parked)
+    subtotal = sum(line.amount for line in lines)
+    if abs(subtotal) > AMOUNT_MOST:
+        raise Invalid("amount_out_of_range", "The sum of the lines is too large; look less far ahead.", "/as_of")
+    return Preview(currency, as_of, subtotal, ordered, proposal.parked)

@@ -216,6 +216,17 @@ def test_a_preview_of_too_many_lines_is_refused_before_it_is_made(shop: Caller) 
     assert wrong(shop.post("/v1/subscriptions/preview", year)) == [("/as_of", "preview_too_long")]
 
 
+def test_a_preview_whose_sum_no_bigint_holds_is_refused(shop: Caller) -> None:
+    make_plan(
+        shop,
+        plan_price("vault", currencies={"EUR": {"model": "flat", "amount_price": "50000000000000000"}}),
+        code="vault",
+    )
+    assert shop.post("/v1/subscriptions/preview", order(plan="vault")).json["subtotal_amount"] < 5 * 10**18
+    twice = order(plan="vault", as_of="2026-03-15T00:00:00Z")
+    assert wrong(shop.post("/v1/subscriptions/preview", twice)) == [("/as_of", "amount_out_of_range")]
+
+
 def test_more_racks_from_now_on_are_previewed_and_asked_for(shop: Caller) -> None:
     made = shop.made("/v1/subscriptions", order(quantities={"rack": "1"}))
     change = {"effective": "now", "quantities": {"rack": "4"}}

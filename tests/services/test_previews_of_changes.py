@@ -169,3 +169,16 @@ def test_the_end_of_a_trial_by_hand_is_previewed(open_unit: Open, beside: dict[s
     with open_unit() as ctx:  # the minimum term runs from where billing began
         ended = previews.of_change(ctx, made, Wanted(cancel=Cancel()), "now", AS_OF)
         assert "early_termination" in {line.charge_code for line in ended.lines}
+
+
+def test_a_preview_that_ends_before_a_change_shows_what_is_billed_without_it(open_unit: Open) -> None:
+    """What begins in advance is billed whole as long as its end has not come."""
+    set_clock(open_unit, START)
+    with open_unit() as ctx:
+        made, payer, _ = ordered(ctx, "calendar", "Europe/Amsterdam")
+    bill(open_unit, payer, NOW)
+    before = LATER - timedelta(days=20)
+    with open_unit() as ctx:
+        preview = previews.of_change(ctx, made, Wanted(cancel=Cancel()), LATER, before)
+        contract_changes.make(ctx, made, Wanted(cancel=Cancel()), LATER)
+    assert bill(open_unit, payer, before) == promised(preview) != []
