@@ -18,7 +18,6 @@ from api.schemas.billing_runs import (
     BillingRunQuery,
 )
 from services import runs_on_request
-from services.invoicing_view import invoice_json, line_json
 from services.runs_on_request import DryRun, RunView
 
 blp = blueprint("billing_runs", "Billing runs: what is due becomes invoices. They also start by themselves.")
@@ -59,6 +58,16 @@ class OneBillingRun(MethodView):
         return _shown(runs_on_request.get(context(), run_id))
 
 
+@blp.route("/v1/billing-runs/<id(billing_run):run_id>/finalize")
+class FinalizeBillingRun(MethodView):
+    @require("invoices:write", of_provider=True)
+    @refuses(409, billing_run_running="The run still bills.")
+    @blp.response(200, BillingRun)
+    def post(self, run_id: UUID) -> dict[str, Any]:
+        """Make all drafts of a run final that wait for a person; many are, while the run goes on by itself."""
+        return _shown(runs_on_request.approve(context(), run_id))
+
+
 @blp.route("/v1/billing-runs/<id(billing_run):run_id>/payers")
 class BillingRunPayers(MethodView):
     @require("invoices:read", of_provider=True)
@@ -80,6 +89,7 @@ def _shown(view: RunView) -> dict[str, Any]:
         "pending_count": view.pending,
         "billed_count": view.billed,
         "parked_count": view.parked,
+        "awaiting_approval_count": view.awaiting,
         "created_at": run.created_at,
         "finished_at": run.finished_at,
     }
@@ -87,10 +97,6 @@ def _shown(view: RunView) -> dict[str, Any]:
 
 def _dry(found: DryRun) -> dict[str, Any]:
     states = Counter(payer.status for payer in found.payers)
-    invoices = []
-    for document in found.documents:
-        shown = invoice_json(document.invoice) | {"lines": [line_json(line) for line in document.lines]}
-        invoices.append({name: value for name, value in shown.items() if name not in ("id", "billing_run")})
     return {
         "as_of": found.as_of,
         "trigger": "request",
@@ -99,6 +105,6 @@ def _dry(found: DryRun) -> dict[str, Any]:
         "pending_count": states["pending"],
         "billed_count": states["done"],
         "parked_count": states["parked"],
-        "invoices": invoices,
+        "invoices": [document.json for document in found.documents],
         "payers": found.payers,
     }

@@ -10,12 +10,14 @@ from flask.views import MethodView
 
 from api.http import binary, blueprint, context, page, refuses, require
 from api.schemas import ListQuery, page_of
+from api.schemas.draft_review import DraftReview, InvoicesFinalized, InvoicesToFinalize
 from api.schemas.invoices import Explanation, Invoice, InvoiceLine, InvoiceQuery
 from api.transaction import piece_by_piece
 from services import invoicing
 from services.invoicing_view import invoice_json, line_json
 
 blp = blueprint("invoices", "Invoices: what a payer owes, and why.")
+FILTERS = ("account", "status", "number", "billing_run", "awaiting_approval", "external_id")
 PDF = {"type": "string", "format": "binary"}
 CSV = {"type": "string"}
 
@@ -28,8 +30,32 @@ class Invoices(MethodView):
     @blp.response(200, page_of(Invoice))
     def get(self, query: dict[str, Any]) -> dict[str, Any]:
         """List invoices, newest first."""
-        filters = {name: query.get(name) for name in ("account", "status", "number", "billing_run", "external_id")}
+        filters = {name: query.get(name) for name in FILTERS}
         return page(query, lambda window: invoicing.list_invoices(context(), window, **filters).map(invoice_json))
+
+
+@blp.route("/v1/invoices/finalize")
+class FinalizeMany(MethodView):
+    @require("invoices:write")
+    @blp.arguments(InvoicesToFinalize, example={"invoices": ["inv_01h455vb4pex5vsknk084sn02q"]})
+    @blp.response(200, InvoicesFinalized)
+    def post(self, body: dict[str, Any]) -> dict[str, Any]:
+        """Make drafts final together, in the order of bill date and payer; those that cannot be are told, and why."""
+        made = invoicing.finalize_many(context(), body["invoices"])
+        refused = [{"invoice": each.invoice_id, "code": each.code, "detail": each.detail} for each in made.refused]
+        return {"finalized": [invoice_json(invoice) for invoice in made.invoices], "refused": refused}
+
+
+@blp.route("/v1/invoices/<id(invoice):invoice_id>/review")
+class Review(MethodView):
+    @require("invoices:read", of_provider=True)
+    @refuses(409, invoice_not_draft="The invoice is not a draft.")
+    @blp.response(200, DraftReview)
+    def get(self, invoice_id: UUID) -> dict[str, Any]:
+        """What is to be known of a draft before it is made final: open anomalies of the points that its lines rest on,
+        quantities that were not measured, and how it differs from the last invoice.
+        """
+        return invoicing.review(context(), invoice_id)
 
 
 @blp.route("/v1/invoices/<id(invoice):invoice_id>")

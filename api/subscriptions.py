@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
+from flask import Response
 from flask.views import MethodView
 
-from api.http import blueprint, context, page, refuses, require
+from api.http import binary, blueprint, context, page, refuses, require
 from api.schemas import ListQuery, page_of
 from api.schemas.subscriptions import (
     Alignment,
@@ -25,7 +26,7 @@ from api.schemas.subscriptions import (
     SubscriptionPreviewNew,
     SubscriptionQuery,
 )
-from services import alignment, contract_changes, previews, provisioning, subscriptions
+from services import alignment, contract_changes, previews, provisioning, subscriptions, unbilled_documents
 from services.change_bodies import ChangeView
 from services.change_wishes import Wanted
 from services.parts_wanted import AddOn
@@ -133,6 +134,7 @@ CHANGE_REFUSALS = {
 PREVIEW_REFUSALS = {
     "as_of_out_of_range": "More than five years ahead.",
     "preview_too_long": "More than 10,000 lines.",
+    "amount_out_of_range": "The lines come to more than 64 bits hold.",
 }
 ENDED = {
     "subscription_ended": "It has ended.",
@@ -191,6 +193,20 @@ class OrderPreview(MethodView):
         """What an order would be billed up to an instant, if nothing is used. Nothing is stored."""
         as_of = body.pop("as_of", None)
         return previews.of_order(context(), _order(body), as_of)
+
+
+@blp.route("/v1/subscriptions/preview/pdf")
+class OrderProForma(MethodView):
+    @require("subscriptions:read")
+    @refuses(409, nothing_to_bill="The order would not be billed anything by then.")
+    @refuses(422, **ORDER_REFUSALS, **ADD_ON_REFUSALS, as_of_out_of_range="Before the start, or five years ahead.")
+    @blp.arguments(SubscriptionPreviewNew, example={**ORDER_EXAMPLE, "as_of": "2026-03-01T00:00:00Z"})
+    @blp.response(200, {"type": "string", "format": "binary"}, content_type="application/pdf")
+    def post(self, body: dict[str, Any]) -> Response:
+        """What an order would bring as a PDF, with taxes, that is marked as a pro forma. Nothing is stored."""
+        as_of = body.pop("as_of", None)
+        data = unbilled_documents.order_pdf(context(), _order(body), as_of)
+        return binary(data, "application/pdf", filename="pro-forma.pdf")
 
 
 @blp.route("/v1/subscriptions/align")

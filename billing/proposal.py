@@ -22,10 +22,10 @@ from uuid import UUID
 
 from billing import rating
 from billing.coupons import Reduction
-from billing.items import ZERO, Claim, Item
+from billing.items import ZERO, Claim, Item, PriceTerms
 from billing.metered import Index
 from billing.metering.slots import SlotRequest, Usage
-from billing.rating import NO_INDEXES
+from billing.rating import NO_INDEXES, Rated
 from billing.walk import Bill, Shrink, steps
 from core.errors import Refused
 from core.period import Period
@@ -121,6 +121,28 @@ def _request(item: Item, step: Bill | Shrink, indexes: Mapping[str, Index]) -> S
         return None  # `propose` parks the span with the reason
 
 
+def charged(
+    item: Item, price: PriceTerms, span: Period, rated: Rated, due_at: datetime, discount: Decimal
+) -> ProposedCharge:
+    """What a span was rated at, as a charge."""
+    return ProposedCharge(
+        item_id=item.item_id,
+        subscription_id=item.subscription_id,
+        charge_code=item.charge_code,
+        kind=price.kind,
+        price_id=price.price_id,
+        span=span,
+        quantity=rated.quantity,
+        unit=rated.unit,
+        exact=rated.exact,
+        amount=rated.amount.minor,
+        currency=price.currency,
+        inputs=rated.inputs,
+        due_at=due_at,
+        discount=discount,
+    )
+
+
 def propose(
     items: Iterable[Item],
     usage: Mapping[SlotRequest, Usage],
@@ -172,22 +194,7 @@ class _Draft:
 
     def _bill(self, item: Item, step: Bill) -> ProposedCharge:
         rated = rating.rate_span(item, step.price, step.quantity, step.span, self.usage, step.discount, self.indexes)
-        return ProposedCharge(
-            item_id=item.item_id,
-            subscription_id=item.subscription_id,
-            charge_code=item.charge_code,
-            kind=step.price.kind,
-            price_id=step.price.price_id,
-            span=step.span,
-            quantity=rated.quantity,
-            unit=rated.unit,
-            exact=rated.exact,
-            amount=rated.amount.minor,
-            currency=step.price.currency,
-            inputs=rated.inputs,
-            due_at=step.due_at,
-            discount=step.discount,
-        )
+        return charged(item, step.price, step.span, rated, step.due_at, step.discount)
 
     def _give_back(self, item: Item, step: Shrink) -> None:
         claim = step.claim

@@ -18,6 +18,7 @@ from billing.index_spans import index_of
 from billing.items import USAGE, ZERO, AgreedTerm, Item, PriceTerms
 from billing.metered import Index
 from billing.metering.slots import SlotRequest, Usage
+from billing.proposal import ProposedCharge, charged
 from billing.rating import NO_INDEXES, Rated
 from billing.walk import Bill, steps
 from core.errors import Refused
@@ -42,6 +43,13 @@ class SoFar:
     amount: Money | None
     discount: Decimal = ZERO
     rated: Rated | None = None
+
+    @property
+    def charge(self) -> ProposedCharge | None:
+        """The charge that it would be, due at the end of its span; None where there is no amount."""
+        if self.rated is None:
+            return None
+        return charged(self.item, self.price, self.span, self.rated, self.span.end, self.discount)
 
     @property
     def full(self) -> Period:

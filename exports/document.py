@@ -87,6 +87,7 @@ class DocumentLine:
         exact: the amount before it was rounded, in major units, where it is worth knowing.
         quality_note: how the quantity was measured, where not simply measured: `"12 % estimated"`.
         cost_centre: which of the buyer's pays for it.
+        so_far: its span still runs, and it grows until that ends.
     """
 
     description: str
@@ -100,6 +101,7 @@ class DocumentLine:
     exact: Decimal | None = None
     quality_note: str = ""
     cost_centre: str = ""
+    so_far: bool = False
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,8 @@ from models.accounts import Account
 from models.billing import Invoice, InvoiceLine
 from services import lookups
 from services.context import Context, visible
+from services.draft_approval import finalize_many
+from services.draft_review import awaiting, review
 from services.explanations import explanation
 from services.invoicing_finalize import finalize
 from services.invoicing_lines import csv
@@ -24,12 +26,14 @@ __all__ = [
     "discard",
     "explanation",
     "finalize",
+    "finalize_many",
     "get",
     "invoice_json",
     "lines",
     "list_invoices",
     "make_pdf",
     "pdf",
+    "review",
     "settle",
     "void",
 ]
@@ -48,12 +52,14 @@ def list_invoices(
     status: str | None = None,
     number: str | None = None,
     billing_run: UUID | None = None,
+    awaiting_approval: bool | None = None,
     external_id: str | None = None,
 ) -> Slice[Invoice]:
     """Invoices that the caller may see, newest first.
 
     Args:
         account: the payer, by id or external id.
+        awaiting_approval: only drafts that a person has to make final or discard; or only others.
 
     Raises:
         UnknownReference: `account_unknown`.
@@ -70,6 +76,8 @@ def list_invoices(
     ):
         if value is not None:
             statement = statement.where(column == value)
+    if awaiting_approval is not None:
+        statement = statement.where(awaiting(approval=awaiting_approval))
     return newest_first(ctx, statement, Invoice.id, window)
 
 

@@ -120,17 +120,17 @@ def csv(ctx: Context, invoice_id: UUID, after: int) -> tuple[bytes, int | None]:
         .order_by(InvoiceLine.position)
         .limit(LINES_AT_ONCE)
     ).all()
-    rows = [_row(invoice, line) for line in lines]
+    rows = [{**row(line, invoice.currency), "invoice": invoice.number} for line in lines]
     ctx.session.expunge_all()
     return lines_csv.write(rows, names=after == 0), lines[-1].position if len(lines) == LINES_AT_ONCE else None
 
 
-def _row(invoice: Invoice, line: InvoiceLine) -> dict[str, Any]:
+def row(line: InvoiceLine, currency: str) -> dict[str, Any]:
+    """A line as a row of a CSV file."""
     shown = line_json(line)
     span = shown.pop("span")
     return shown | {
-        "invoice": invoice.number,
-        "currency": invoice.currency,
+        "currency": currency,
         "start": span["start"],
         "end": span["end"],
         "subscription_reference": line.subscription_reference,

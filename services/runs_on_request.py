@@ -7,17 +7,17 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Any
 from uuid import UUID
 
 from sqlalchemy import and_, func, select
 
 from billing.periods import local_date
-from core.errors import Invalid
+from core.errors import Conflict, Invalid
 from models.accounts import Account
 from models.billing import BillingRun, BillingRunPayer, Invoice, InvoiceLine
-from services import invoicing_pdf, lookups, runs
+from services import draft_approval, invoicing_pdf, lookups, runs
 from services.context import Context, visible
+from services.invoicing_view import invoice_json, line_json
 from services.paging import Slice, Window, in_order, newest_first
 
 # A run for a few accounts is done while the caller waits; a dry run always is, so it has a limit.
@@ -27,12 +27,13 @@ DRY_MOST = 200
 
 @dataclass(frozen=True)
 class RunView:
-    """A run with how far it has come: payers by state."""
+    """A run with how far it has come: payers by state, and drafts that wait for a person."""
 
     run: BillingRun
     pending: int
     billed: int
     parked: int
+    awaiting: int
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,12 @@ class DryDocument:
     invoice: Invoice
     lines: Sequence[InvoiceLine]
     tiers: Mapping[UUID, int]
+
+    @property
+    def json(self) -> dict[str, Any]:
+        """As JSON values. It has no id, and no run has made it."""
+        shown = {name: value for name, value in invoice_json(self.invoice).items() if name not in ("id", "billing_run")}
+        return shown | {"lines": [line_json(line) for line in self.lines]}
 
 
 @dataclass(frozen=True)
@@ -92,14 +99,22 @@ def dry_run(ctx: Context, *, as_of: datetime | None = None, accounts: Sequence[s
     Raises:
         Invalid: `too_many_accounts`. UnknownReference: `account_unknown`.
     """
-    until = as_of or ctx.now
+    with taken_back(ctx):
+        return tried(ctx, as_of or ctx.now, accounts)
+
+
+def tried(ctx: Context, until: datetime, accounts: Sequence[str] | None) -> DryRun:
+    """Do a dry run within `taken_back`: until that ends, what it billed is billed.
+
+    Raises:
+        As `dry_run`.
+    """
     payers = _payers(ctx, until, accounts)
     if len(payers) > DRY_MOST:
         raise Invalid("too_many_accounts", f"A dry run is for {DRY_MOST} payers at most: name accounts.", "/accounts")
-    with taken_back(ctx):
-        run = runs.make(ctx, until, runs.REQUEST, payers, finalizes=True)
-        _bill_all(ctx, run.id)
-        return DryRun(until, _documents(ctx, run.id), _payers_of(ctx, run.id))
+    run = runs.make(ctx, until, runs.REQUEST, payers, finalizes=True)
+    _bill_all(ctx, run.id)
+    return DryRun(until, _documents(ctx, run.id), _payers_of(ctx, run.id))
 
 
 @contextmanager
@@ -111,6 +126,26 @@ def taken_back(ctx: Context) -> Iterator[None]:
         ctx.session.expunge_all()
         attempt.rollback()  # to the savepoint
     ctx.hints[:] = hints
+
+
+def approve(ctx: Context, run_id: UUID) -> RunView:
+    """Make all drafts of a run final that wait for a person; those of a large run by workers, in their order.
+
+    Raises:
+        NotFound. Conflict: `billing_run_running`, while it still bills.
+    """
+    run = lookups.by_id(ctx, BillingRun, "billing_run", run_id, lock=True)
+    if run.status != "done":
+        raise Conflict("billing_run_running", "This run still bills: wait until it is done.")
+    approved = draft_approval.approve(ctx, run.id)
+    if approved:
+        run.status, run.finished_at = "running", None
+        ctx.session.flush()
+        ctx.wake(runs.JOB, run.id)
+        if approved <= runs.CHUNK_FINAL:
+            _finish(ctx, run.id)
+        ctx.session.refresh(run)
+    return view(ctx, run)
 
 
 def _accounts(ctx: Context, run_id: UUID) -> int:
@@ -129,6 +164,10 @@ def _accounts(ctx: Context, run_id: UUID) -> int:
 
 def _work(ctx: Context, run_id: UUID) -> None:
     _bill_all(ctx, run_id)
+    _finish(ctx, run_id)
+
+
+def _finish(ctx: Context, run_id: UUID) -> None:
     while runs.finish(ctx, run_id):
         pass
 
@@ -193,8 +232,9 @@ def list_runs(ctx: Context, window: Window, *, status: str | None = None) -> Sli
     if status is not None:
         statement = statement.where(BillingRun.status == status)
     page = newest_first(ctx, statement, BillingRun.id, window)
-    counted = runs.counts(ctx, [run.id for run in page.rows])
-    return page.map(lambda run: _view(run, counted.get(run.id, {})))
+    ids = [run.id for run in page.rows]
+    counted, awaiting = runs.counts(ctx, ids), draft_approval.count(ctx, ids)
+    return page.map(lambda run: _view(run, counted.get(run.id, {}), awaiting.get(run.id, 0)))
 
 
 def payers(ctx: Context, run_id: UUID, window: Window, *, status: str | None = None) -> Slice[BillingRunPayer]:
@@ -212,8 +252,9 @@ def payers(ctx: Context, run_id: UUID, window: Window, *, status: str | None = N
 
 def view(ctx: Context, run: BillingRun) -> RunView:
     """A run with its counts."""
-    return _view(run, runs.counts(ctx, [run.id]).get(run.id, {}))
+    counted, awaiting = runs.counts(ctx, [run.id]), draft_approval.count(ctx, [run.id])
+    return _view(run, counted.get(run.id, {}), awaiting.get(run.id, 0))
 
 
-def _view(run: BillingRun, counted: Any) -> RunView:
-    return RunView(run, counted.get("pending", 0), counted.get("done", 0), counted.get("parked", 0))
+def _view(run: BillingRun, counted: Mapping[str, int], awaiting: int) -> RunView:
+    return RunView(run, counted.get("pending", 0), counted.get("done", 0), counted.get("parked", 0), awaiting)

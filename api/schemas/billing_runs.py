@@ -75,6 +75,9 @@ class BillingRun(Schema):
     pending_count = fields.Integer(required=True, minimum=0)
     billed_count = fields.Integer(required=True, minimum=0)
     parked_count = fields.Integer(required=True, minimum=0)
+    awaiting_approval_count = fields.Integer(
+        minimum=0, description="Drafts that a person has to make final or discard."
+    )
     created_at = fields.Instant()
     finished_at = fields.Instant(allow_none=True)
     invoices = fields.List(fields.Nested(DryInvoice), max_items=1_000_000)

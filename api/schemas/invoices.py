@@ -17,6 +17,7 @@ class InvoiceQuery(ExternalIdQuery):
     status = fields.Enum(INVOICE.states)
     number = fields.String(min_length=1, max_length=100)
     billing_run = fields.TypeID("billing_run")
+    awaiting_approval = fields.Flag(description="Drafts that a person has to make final or discard; or all others.")
 
 
 class InvoiceTax(Schema):

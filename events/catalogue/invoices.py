@@ -6,6 +6,7 @@ from events.catalogue.entry import EventType
 
 EVENTS = (
     EventType("invoice.created", "invoice", "A draft was made."),
+    EventType("billing_run.awaiting_approval", "billing_run", "A run is done, and drafts of it wait for a person."),
     EventType("invoice.finalized", "invoice", "An invoice got its number and can no longer change."),
     EventType("invoice.paid", "invoice", "An invoice is settled in full."),
     EventType("invoice.reopened", "invoice", "An invoice that was paid is open again: its money went back."),

@@ -160,7 +160,12 @@ class Page:
         return f"{self.say(label)} {value}" if value and value != of_document else ""
 
     def _line(self, line: DocumentLine, centre: str) -> dict[str, str]:
-        small = [self.figures.span(line.span) if line.span else "", line.quality_note, centre]
+        small = [
+            self.figures.span(line.span) if line.span else "",
+            self.say("so_far") if line.so_far else "",
+            line.quality_note,
+            centre,
+        ]
         price = line.price_note if line.unit_price is None else self.figures.price(line.unit_price)
         return {
             "description": wrap(line.description),

@@ -1,0 +1,117 @@
+"""Drafts that wait for a person: told of when their run is done, made final together."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from sqlalchemy import func, select, update
+from sqlalchemy.exc import OperationalError
+
+from billing.states import INVOICE
+from billing.states.invoice import FINALIZE
+from core.errors import Refused
+from core.ids import encode
+from models.billing import Invoice
+from services import invoicing_finalize, outbox
+from services.context import Context, visible
+from services.draft_review import awaiting
+from services.sets import among
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class NotFinal:
+    """A draft that was not made final, and why."""
+
+    invoice_id: UUID
+    code: str
+    detail: str
+
+
+@dataclass(frozen=True)
+class Finalized:
+    """What became of drafts that were to be made final together."""
+
+    invoices: Sequence[Invoice]
+    refused: Sequence[NotFinal]
+
+
+def finalize_many(ctx: Context, invoice_ids: Collection[UUID]) -> Finalized:
+    """Make drafts final, in the order of their numbers (bill date, payer). One that cannot be made final does not keep
+    the others back.
+    """
+    wanted = set(invoice_ids)
+    found = ctx.session.scalars(
+        select(Invoice)
+        .where(Invoice.provider_id == ctx.provider.id, among(Invoice.id, wanted), visible(ctx, Invoice.account_id))
+        .order_by(Invoice.bill_on, Invoice.account_id, Invoice.currency, Invoice.id)
+        .with_for_update()
+        .execution_options(populate_existing=True)
+    ).all()
+    refused = [NotFinal(each, "invoice_unknown", "There is no such invoice.") for each in wanted]
+    refused = [each for each in refused if each.invoice_id not in {invoice.id for invoice in found}]
+    drafts = []
+    for invoice in found:
+        if INVOICE.allows(invoice.status, FINALIZE):
+            drafts.append(invoice)
+        else:
+            detail = f"The invoice is {invoice.status}: only a draft is made final."
+            refused.append(NotFinal(invoice.id, "illegal_transition", detail))
+    if _failure(ctx, drafts) is None:
+        return Finalized(drafts, refused)
+    made = []
+    for draft in drafts:
+        failure = _failure(ctx, [draft])
+        if failure is None:
+            made.append(draft)
+        else:
+            refused.append(failure)
+    return Finalized(made, refused)
+
+
+def _failure(ctx: Context, drafts: Sequence[Invoice]) -> NotFinal | None:
+    """Make drafts final, all or none; why not, if not."""
+    try:
+        with ctx.session.begin_nested():  # a savepoint
+            invoicing_finalize.finalize_all(ctx, drafts)
+    except OperationalError:
+        raise  # the database is in trouble, not the document
+    except Refused as error:
+        return NotFinal(drafts[0].id, error.code, error.detail)
+    except Exception as error:  # one document that cannot be made final must not hold up the others
+        log.warning("finalizing failed", extra={"drafts": len(drafts)}, exc_info=error)
+        return NotFinal(drafts[0].id, "unexpected", f"{type(error).__name__}: the log has more.")
+    return None
+
+
+def approve(ctx: Context, run_id: UUID) -> int:
+    """Let all drafts of a run that wait become final by themselves; how many there are."""
+    waiting = update(Invoice).where(
+        Invoice.provider_id == ctx.provider.id, Invoice.run_id == run_id, awaiting(approval=True)
+    )
+    changed = ctx.session.execute(
+        waiting.values(finalizes=True).returning(Invoice.id), execution_options={"synchronize_session": False}
+    )
+    return len(changed.all())
+
+
+def count(ctx: Context, run_ids: Collection[UUID]) -> Mapping[UUID, int]:
+    """How many drafts of each run wait for a person."""
+    rows = ctx.session.execute(
+        select(Invoice.run_id, func.count())
+        .where(Invoice.provider_id == ctx.provider.id, among(Invoice.run_id, run_ids), awaiting(approval=True))
+        .group_by(Invoice.run_id)
+    )
+    return {run_id: number for run_id, number in rows if run_id is not None}
+
+
+def tell(ctx: Context, run_id: UUID) -> None:
+    """Tell that drafts of a run wait, if any do."""
+    number = count(ctx, [run_id]).get(run_id, 0)
+    if number:
+        data = {"billing_run": encode("billing_run", run_id), "awaiting_approval_count": number}
+        outbox.emit(ctx, "billing_run.awaiting_approval", "billing_run", run_id, data)

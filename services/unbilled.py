@@ -1,0 +1,170 @@
+"""What a payer has not been billed yet: what a billing run would bill now, and what running usage comes to so far.
+
+The first is a dry run of exactly that, the second the functions that bill with the usage known by now. Nothing is
+stored.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from billing.drawdown import drawn
+from billing.periods import local_date
+from billing.reductions import reduced
+from billing.so_far import SoFar
+from core.errors import Conflict
+from core.ids import encode
+from core.period import Period, rfc3339
+from models.accounts import Account
+from models.billing import BillingRunPayer, Invoice, InvoiceLine
+from services import contract_items, invoicing_charges, invoicing_documents, lookups, runs_on_request
+from services.context import Context
+from services.contract_items import Contracts
+from services.invoicing_documents import Due
+from services.runs_on_request import DryDocument
+from services.so_far import so_far
+
+_TICK = timedelta(microseconds=1)
+
+
+@dataclass(frozen=True)
+class Running:
+    """A line of usage whose span runs, as it would be if nothing more were used."""
+
+    line: InvoiceLine
+    currency: str
+    until: datetime
+
+
+@dataclass(frozen=True)
+class Sums:
+    """What is not billed in one currency, in minor units: what is due now, and running usage."""
+
+    currency: str
+    due_net_amount: int = 0
+    due_tax_amount: int = 0
+    due_total_amount: int = 0
+    usage_net_amount: int = 0
+    usage_tax_amount: int = 0
+    usage_total_amount: int = 0
+
+    @property
+    def net_amount(self) -> int:
+        """Both together, without tax."""
+        return self.due_net_amount + self.usage_net_amount
+
+
+@dataclass(frozen=True)
+class Unbilled:
+    """What a payer has not been billed yet.
+
+    Args:
+        documents: what a billing run would make now.
+        run: what that run would say of the payer.
+        running: usage that is not due yet, and the documents it would make by itself, for their taxes.
+        unrated: usage that has no amount by now, since its price has none for what was used.
+        tiers: how many prices made a line's amount, where there were several.
+    """
+
+    payer: Account
+    as_of: datetime
+    documents: Sequence[DryDocument]
+    run: BillingRunPayer
+    running: Sequence[Running]
+    running_documents: Sequence[Invoice]
+    unrated: Sequence[SoFar]
+    tiers: Mapping[UUID, int]
+
+    @property
+    def waiting(self) -> list[dict[str, Any]]:
+        """What could not be billed now and why, and usage that has no amount yet."""
+        parked = [{"code": self.run.reason, "detail": self.run.detail}] if self.run.reason else []
+        unrated = [
+            {
+                "code": "no_amount_yet",
+                "detail": "The price has no amount for what was used so far.",
+                "subscription": encode("subscription", each.item.subscription_id),
+                "charge_code": each.item.charge_code,
+                "span": {"start": rfc3339(each.span.start), "end": rfc3339(each.span.end)},
+            }
+            for each in self.unrated
+        ]
+        return [*parked, *self.run.waiting, *unrated]
+
+    @property
+    def sums(self) -> list[Sums]:
+        """By currency, in the order of their codes."""
+        found: defaultdict[str, dict[str, int]] = defaultdict(lambda: defaultdict(int))
+        for kind, invoices in (("due", [d.invoice for d in self.documents]), ("usage", self.running_documents)):
+            for invoice in invoices:
+                for member in ("net_amount", "tax_amount", "total_amount"):
+                    found[invoice.currency][f"{kind}_{member}"] += getattr(invoice, member)
+        return [Sums(currency, **found[currency]) for currency in sorted(found)]
+
+
+def paying(ctx: Context, account_id: UUID) -> Account:
+    """An account that the caller may see and that pays for itself.
+
+    Raises:
+        NotFound. Conflict: `account_does_not_pay`.
+    """
+    account = lookups.by_id(ctx, Account, "account", account_id, account=Account.id)
+    if account.payer_id != account.id:
+        detail = f"{encode('account', account.payer_id)} pays for this account: ask for that one."
+        raise Conflict("account_does_not_pay", detail)
+    return account
+
+
+def unbilled(ctx: Context, account_id: UUID) -> Unbilled:
+    """What a payer has not been billed by now.
+
+    Raises:
+        As `paying`.
+    """
+    payer = paying(ctx, account_id)
+    with runs_on_request.taken_back(ctx):
+        dry = runs_on_request.tried(ctx, ctx.now, [encode("account", payer.id)])
+        contracts = contract_items.load(ctx, [payer.id])
+        running = _running(ctx, contracts)
+        lines, documents, tiers = _as_lines(ctx, payer, contracts, running)
+    unrated = [each for each in running if each.rated is None]
+    for document in dry.documents:
+        tiers.update(document.tiers)
+    return Unbilled(payer, dry.as_of, dry.documents, dry.payers[0], lines, documents, unrated, tiers)
+
+
+def _running(ctx: Context, contracts: Contracts) -> list[SoFar]:
+    """Usage of spans that a billing run does not take yet: those that have begun and are not closed."""
+    asked = Period(invoicing_charges.closed_by(ctx, ctx.now), ctx.now + _TICK)
+    return [each for each in so_far(ctx, [(item, asked) for item in contracts.items]) if not _is_billed(each)]
+
+
+def _is_billed(each: SoFar) -> bool:
+    return any(claim.span.start < each.span.end and claim.span.end > each.span.start for claim in each.item.claims)
+
+
+def _as_lines(
+    ctx: Context, payer: Account, contracts: Contracts, running: Sequence[SoFar]
+) -> tuple[list[Running], list[Invoice], dict[UUID, int]]:
+    """Running usage as the lines it would be on documents of its own, after coupons, with taxes; and beside each how
+    many prices made it, where there were several.
+    """
+    charges = [each.charge for each in running]
+    reductions = reduced(contracts.items, [charge for charge in charges if charge is not None], contracts.redeemed)
+    proposed = (*reductions, *drawn(contracts.items, reductions, ctx.now))
+    rows = {row["id"]: row for row in (invoicing_charges.row_of(ctx, charge, contracts) for charge in proposed)}
+    due = Due(rows, frozenset(), invoicing_documents.names_of(ctx, list(rows.values())))
+    bill_on = {payer.id: local_date(ctx.now, payer.time_zone)}
+    planned = invoicing_documents.plan(ctx, None, bill_on, due, finalizes=True)
+    currencies = {head["id"]: head["currency"] for head in planned.heads}
+    lines, tiers = [], {}
+    for charge_id, line in planned.lines.items():
+        lines.append(Running(InvoiceLine(**line), currencies[line["invoice_id"]], min(line["end_at"], ctx.now)))
+        if (parts := len(rows[charge_id]["inputs"].get("parts", ()))) > 1:
+            tiers[line["id"]] = parts
+    return lines, [Invoice(**head) for head in planned.heads], tiers
