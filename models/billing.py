@@ -182,6 +182,7 @@ class BillingRunPayer(Base, Recorded):
             "provider_id",
             "run_id",
             "tries",
+            "bill_on",
             "payer_id",
             postgresql_where=text("status = 'pending'"),
         ),
