@@ -19,6 +19,7 @@ from pathlib import Path
 from uuid import UUID
 
 import pytest
+from hypothesis import HealthCheck, settings
 from sqlalchemy import Engine, create_engine, insert, text
 from sqlalchemy.engine import URL, make_url
 
@@ -35,6 +36,13 @@ from services.context import Context, Kit
 CHECKOUT = Path(__file__).resolve().parent.parent
 TEMPLATE = "busbar_template"
 SANDBOX_NOW = datetime(2026, 1, 15, tzinfo=UTC)
+
+# The same examples each time, and no verdict by how fast the machine is: what was green stays green until the code
+# changes. `pytest --hypothesis-profile explore` looks for new counterexamples, with ten times as many by default.
+UNHURRIED = [HealthCheck.too_slow]
+settings.register_profile("repeatable", deadline=None, derandomize=True, suppress_health_check=UNHURRIED)
+settings.register_profile("explore", deadline=None, max_examples=1000, suppress_health_check=UNHURRIED)
+settings.load_profile("repeatable")
 
 
 def _cluster_dir() -> Path:

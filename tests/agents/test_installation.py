@@ -14,7 +14,6 @@ CHECKOUT = Path(__file__).resolve().parents[2]
 UNREACHABLE = re.compile(r"Failed to establish a new connection|Temporary failure in name resolution|is unreachable")
 
 
-@pytest.mark.timeout(300)
 def test_the_agent_installs_into_an_empty_environment(tmp_path: Path) -> None:
     """The only test that needs the network, by pip; without one it is skipped."""
     source = tmp_path / "source"

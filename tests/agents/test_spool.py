@@ -118,7 +118,9 @@ def test_thinning_hours_keeps_midnights(tmp_path: Path) -> None:
     spool.close()
 
 
-@settings(max_examples=10, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(
+    max_examples=10, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], deadline=None
+)
 @given(
     steps=st.lists(st.integers(0, 50), min_size=60, max_size=150),
     swaps=st.sets(st.integers(1, 149), max_size=3),

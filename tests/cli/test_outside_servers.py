@@ -72,7 +72,6 @@ def queue(short_tmp: Path) -> Iterator[str]:
     server.wait()
 
 
-@pytest.mark.timeout(200)
 def test_a_configured_database_and_queue_are_used_instead_of_embedded_ones(
     site: Site, outside: str, queue: str
 ) -> None:

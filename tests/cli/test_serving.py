@@ -96,7 +96,6 @@ def is_up(site: Site) -> bool:
         return False
 
 
-@pytest.mark.timeout(300)
 def test_one_command_makes_a_sandbox_work_and_kills_cost_nothing(site: Site) -> None:
     first = site.serve()
     assert first.startswith("Busbar serves on http://127.0.0.1:")
@@ -139,7 +138,6 @@ def test_one_command_makes_a_sandbox_work_and_kills_cost_nothing(site: Site) -> 
     assert not is_up(site)
 
 
-@pytest.mark.timeout(200)
 def test_logs_are_structured_carry_the_request_id_and_hold_no_key(site: Site) -> None:
     site.serve("--workers", "2")
     site.found()
@@ -155,7 +153,6 @@ def test_logs_are_structured_carry_the_request_id_and_hold_no_key(site: Site) ->
     assert site.key not in site.log()
 
 
-@pytest.mark.timeout(200)
 def test_killed_databases_are_started_again_below_a_running_server(site: Site) -> None:
     site.serve()
     site.found()
@@ -172,7 +169,6 @@ def test_killed_databases_are_started_again_below_a_running_server(site: Site) -
     assert site.server.wait(30) == 0
 
 
-@pytest.mark.timeout(200)
 def test_a_worker_apart_does_the_work_of_a_server_without_one(site: Site) -> None:
     site.serve("--no-worker")
     site.found()

@@ -65,7 +65,9 @@ def requests(draw: st.DrawFn) -> SlotRequest:
 
 
 UUID_NONE: Any = None
-patient = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+patient = settings(
+    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
 
 
 def told(request: SlotRequest, slot: Slot) -> dict[str, Any]:
