@@ -12,7 +12,7 @@ ACTOR = "job:billing_runs"
 
 
 def work_runs(provider_id: UUID, run_ids: Sequence[UUID]) -> None:
-    """Bill the payers of runs, chunk by chunk, then make their documents final."""
+    """Bill the payers of runs, chunk by chunk, and make their documents final as soon as their numbers are certain."""
     for run_id in run_ids:
         _bill(provider_id, run_id)
         more = True
@@ -29,3 +29,5 @@ def _bill(provider_id: UUID, run_id: UUID) -> None:
             return
         with unit(provider_id, actor=ACTOR, bulk=True) as ctx:
             runs.bill(ctx, run_id, payers)
+        with unit(provider_id, actor=ACTOR, bulk=True) as ctx:
+            runs.finish_early(ctx, run_id)

@@ -11,7 +11,7 @@ from datetime import date
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import and_, select
+from sqlalchemy import and_, select, true, tuple_
 from sqlalchemy.orm.attributes import set_committed_value
 
 from billing.bill_dates import due_at
@@ -52,15 +52,19 @@ def finalize(ctx: Context, invoice_id: UUID) -> Invoice:
     return invoice
 
 
-def drafts_of(ctx: Context, run_id: UUID, limit: int) -> Sequence[Invoice]:
+def drafts_of(ctx: Context, run_id: UUID, limit: int, *, before: tuple[date, UUID] | None = None) -> Sequence[Invoice]:
     """The next drafts of a run that become final by themselves, in the order of their numbers, locked.
 
-    The run's row is locked first: of two that work on one run, the second waits and sees what the first has left.
+    The run's row is locked first: of two that work on one run, the second waits and sees what the first has left. Who
+    adds drafts to the run does not wait.
+
+    Args:
+        before: only those before this (bill date, payer).
     """
     ctx.session.execute(
         select(BillingRun.id)
         .where(BillingRun.provider_id == ctx.provider.id, BillingRun.id == run_id)
-        .with_for_update()
+        .with_for_update(key_share=True)
     )
     return ctx.session.scalars(
         select(Invoice)
@@ -69,6 +73,7 @@ def drafts_of(ctx: Context, run_id: UUID, limit: int) -> Sequence[Invoice]:
             Invoice.run_id == run_id,
             Invoice.status == INVOICE.initial,
             Invoice.finalizes,
+            true() if before is None else tuple_(Invoice.bill_on, Invoice.account_id) < before,
         )
         .order_by(Invoice.bill_on, Invoice.account_id, Invoice.currency, Invoice.id)
         .limit(limit)

@@ -102,7 +102,9 @@ def claim(ctx: Context, run_id: UUID) -> list[UUID]:
     """
     table = BillingRunPayer
     rows = ctx.session.execute(
-        _pending(ctx, run_id, table.payer_id, table.tries).order_by(table.tries, table.payer_id).limit(CHUNK)
+        _pending(ctx, run_id, table.payer_id, table.tries)
+        .order_by(table.tries, table.bill_on, table.payer_id)
+        .limit(CHUNK)
     ).all()
     for row in rows:
         if row.tries >= TRIES_MOST:
@@ -249,12 +251,43 @@ def finish(ctx: Context, run_id: UUID) -> bool:
     if not drafts:
         _close(ctx, run_id)
         return False
-    if not _finalized(ctx, drafts):
-        for draft in drafts:
-            if not _finalized(ctx, [draft]):
-                draft.finalizes = False
-                _park_draft(ctx, run_id, draft)
+    _finalize(ctx, run_id, drafts)
     return True
+
+
+def finish_early(ctx: Context, run_id: UUID) -> None:
+    """Make drafts final whose numbers nothing can come before any more, while later payers are still being billed.
+
+    While another worker does so, or an earlier run is not done, this does nothing: `finish` does the rest.
+    """
+    turn = select(BillingRun.as_of).where(BillingRun.provider_id == ctx.provider.id, BillingRun.id == run_id)
+    as_of = ctx.session.scalar(turn.with_for_update(key_share=True, skip_locked=True))
+    first = _first_unbilled(ctx, run_id)
+    if as_of is None or first is None or ctx.session.scalar(select(_earlier(ctx, as_of).exists())):
+        return
+    drafts = invoicing_finalize.drafts_of(ctx, run_id, CHUNK_FINAL, before=first)
+    if drafts:
+        _finalize(ctx, run_id, drafts)
+
+
+def _earlier(ctx: Context, as_of: datetime) -> Any:
+    return select(literal(1)).where(
+        BillingRun.provider_id == ctx.provider.id, BillingRun.status == "running", BillingRun.as_of < as_of
+    )
+
+
+def _first_unbilled(ctx: Context, run_id: UUID) -> tuple[date, UUID] | None:
+    """The first of a run, in the order of numbers, who is not billed yet: of those that nobody has begun, as the index
+    tells, and of the few that somebody is at."""
+    table = BillingRunPayer
+    unbilled = (
+        select(table.bill_on, table.payer_id)
+        .where(table.provider_id == ctx.provider.id, table.run_id == run_id, table.status == "pending")
+        .order_by(table.bill_on, table.payer_id)
+        .limit(1)
+    )
+    found = [ctx.session.execute(unbilled.where(begun)).one_or_none() for begun in (table.tries == 0, table.tries > 0)]
+    return min(((row.bill_on, row.payer_id) for row in found if row is not None), default=None)
 
 
 def _unbilled(ctx: Context, run_id: UUID) -> Any:
@@ -263,6 +296,14 @@ def _unbilled(ctx: Context, run_id: UUID) -> Any:
         BillingRunPayer.run_id == run_id,
         BillingRunPayer.status == "pending",
     )
+
+
+def _finalize(ctx: Context, run_id: UUID, drafts: Sequence[Invoice]) -> None:
+    if not _finalized(ctx, drafts):
+        for draft in drafts:
+            if not _finalized(ctx, [draft]):
+                draft.finalizes = False
+                _park_draft(ctx, run_id, draft)
 
 
 def _finalized(ctx: Context, drafts: Sequence[Invoice]) -> bool:
