@@ -187,6 +187,19 @@ def share(amount: int, rests: Sequence[int]) -> list[int]:
     return [up - down for up, down in zip(_split(gained, gains), _split(gained - amount, losses), strict=True)]
 
 
+def given_back_net(amount: int, charged_amount: int, given_back: int) -> int:
+    """The net part of a line that later charges gave back, with the line's sign: at most the line, never too little.
+
+    Args:
+        amount, charged_amount: of the line, net and as its charges were priced.
+        given_back: by later charges, as they were priced, above zero. Minor units.
+    """
+    if given_back <= 0 or charged_amount == 0:
+        return 0
+    part = min(-(-abs(amount) * given_back // abs(charged_amount)), abs(amount))
+    return part if amount > 0 else -part
+
+
 def cap_on_giving_back(back: int, billed: int, credited: int) -> int:
     """What a later change may still give back of a claim of which credit notes gave back a part.
 

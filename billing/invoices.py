@@ -77,10 +77,10 @@ class PlannedDocument:
 
 @dataclass(frozen=True)
 class Collected:
-    """Documents to make, and the keys whose charges wait because their document would come out negative."""
+    """Invoices to make, and documents that come to less than zero: credit notes, with the signs turned."""
 
     documents: tuple[PlannedDocument, ...]
-    waiting: tuple[PlannedDocument, ...]
+    negative: tuple[PlannedDocument, ...]
 
 
 def totals(lines: Sequence[Priced], currency: str) -> Totals:
@@ -112,8 +112,7 @@ def line_order(charge: Billable) -> tuple[object, ...]:
 def collect(charges: Iterable[Billable]) -> Collected:
     """Put one payer's waiting charges onto documents: one per seller, currency and grouping key.
 
-    A document whose total would be negative is not made: its charges wait and reduce the next one. A total of zero is
-    a document like any other.
+    A document whose total would be negative is a credit note. A total of zero is an invoice like any other.
     """
     by_key: dict[DocumentKey, list[Billable]] = {}
     for charge in charges:
@@ -121,7 +120,7 @@ def collect(charges: Iterable[Billable]) -> Collected:
     planned = [_plan(key, by_key[key]) for key in sorted(by_key)]
     return Collected(
         documents=tuple(document for document in planned if document.totals.total.minor >= 0),
-        waiting=tuple(document for document in planned if document.totals.total.minor < 0),
+        negative=tuple(document for document in planned if document.totals.total.minor < 0),
     )
 
 

@@ -168,7 +168,7 @@ class BillingRunPayer(Base, Recorded):
 
     Who works on it holds the row's lock, which a dead process loses at once. `tries` counts beginnings, so that a payer
     that takes the process down with it is found out. `reason` says why one is parked; `waiting` lists spans that could
-    not be rated and documents that would have been negative.
+    not be rated.
     """
 
     __tablename__ = "billing_run_payer"

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import Select, func, select
 
 from billing.changes import NOW, PERIOD_END, period_end
 from billing.contract_terms import RunningTerm
 from billing.parts_change import ended
 from billing.periods import day_start
+from billing.states.credit_note import ISSUED
 from billing.states.subscription import PENDING, TRIALING
 from core.errors import Conflict, Invalid
 from core.period import rfc3339, utc
 from models.accounts import Account
 from models.billing import Charge, Invoice, InvoiceLine
+from models.credit_notes import CreditNote, CreditNoteLine
 from models.subscriptions import ScheduledChange, Subscription, SubscriptionItem
 from services import contracts
 from services.change_bodies import Agreed
@@ -110,28 +113,43 @@ def _check_past(ctx: Context, subscription: Subscription, agreed: Agreed, at: da
 
 
 def settled_until(ctx: Context, subscription: Subscription) -> datetime | None:
-    """The bill date, at the payer's midnight, of the latest final invoice that a subscription is on; None for none."""
-    latest = ctx.session.scalar(
-        select(func.max(Invoice.bill_on))
+    """The bill date, at the payer's midnight, of the latest final document that a subscription is on; None for none."""
+    invoiced = (
+        _billed(ctx, subscription, func.max(Invoice.bill_on))
+        .join(InvoiceLine, (InvoiceLine.provider_id == Charge.provider_id) & (InvoiceLine.id == Charge.invoice_line_id))
+        .join(Invoice, (Invoice.provider_id == InvoiceLine.provider_id) & (Invoice.id == InvoiceLine.invoice_id))
+        .where(Invoice.finalized_at.is_not(None), Invoice.status != "void")
+    )
+    line, note = CreditNoteLine, CreditNote
+    credited = (
+        _billed(ctx, subscription, func.max(note.bill_on))
+        .join(line, (line.provider_id == Charge.provider_id) & (line.id == Charge.credit_note_line_id))
+        .join(note, (note.provider_id == line.provider_id) & (note.id == line.credit_note_id))
+        .where(note.status == ISSUED)
+    )
+    found = [day for statement in (invoiced, credited) if (day := ctx.session.scalar(statement)) is not None]
+    if not found:
+        return None
+    latest = max(found)
+    account = by_id(ctx, Account, "account", subscription.account_id)
+    payer = by_id(ctx, Account, "account", account.payer_id)
+    return day_start(latest, payer.time_zone)
+
+
+def _billed(ctx: Context, subscription: Subscription, what: Any) -> Select[Any]:
+    """Asks something of the charges of a subscription."""
+    return (
+        select(what)
         .select_from(SubscriptionItem)
         .join(
             Charge,
             (Charge.provider_id == SubscriptionItem.provider_id) & (Charge.item_id == SubscriptionItem.id),
         )
-        .join(InvoiceLine, (InvoiceLine.provider_id == Charge.provider_id) & (InvoiceLine.id == Charge.invoice_line_id))
-        .join(Invoice, (Invoice.provider_id == InvoiceLine.provider_id) & (Invoice.id == InvoiceLine.invoice_id))
         .where(
             SubscriptionItem.provider_id == ctx.provider.id,
             SubscriptionItem.subscription_id == subscription.id,
-            Invoice.finalized_at.is_not(None),
-            Invoice.status != "void",
         )
     )
-    if latest is None:
-        return None
-    account = by_id(ctx, Account, "account", subscription.account_id)
-    payer = by_id(ctx, Account, "account", account.payer_id)
-    return day_start(latest, payer.time_zone)
 
 
 def _period_end(ctx: Context, subscription: Subscription, agreed: Agreed) -> datetime:

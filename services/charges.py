@@ -19,7 +19,8 @@ def state(charge: Charge) -> str:
     """Whether a charge waits for a document, is on one, or was released with its document."""
     if charge.released_at is not None:
         return RELEASED
-    return WAITING if charge.invoice_line_id is None else BILLED
+    placed = charge.invoice_line_id is not None or charge.credit_note_line_id is not None
+    return BILLED if placed else WAITING
 
 
 def list_charges(
@@ -50,7 +51,8 @@ def list_charges(
         )
         statement = statement.where(Charge.subscription_id == contract.id)
     if state is not None:
-        released, on_line = Charge.released_at.is_not(None), Charge.invoice_line_id.is_not(None)
+        released = Charge.released_at.is_not(None)
+        on_line = Charge.invoice_line_id.is_not(None) | Charge.credit_note_line_id.is_not(None)
         statement = statement.where(
             {RELEASED: released, BILLED: ~released & on_line, WAITING: ~released & ~on_line}[state]
         )

@@ -20,22 +20,20 @@ from billing.postings import invoice_finalized
 from billing.states import INVOICE
 from billing.states.invoice import FINALIZE, SETTLE
 from billing.tax import TaxSubtotal, read_rate
-from core.ids import new_id
 from core.money import Money
 from exports.invoice_pdf import PLUGIN as PDF
 from models.accounts import Account
-from models.billing import BillingRun, Invoice, NumberSeries
+from models.billing import BillingRun, Invoice
 from models.payments import PaymentMethod
 from models.providers import Seller
-from services import ledger, lookups, outbox
+from services import invoicing_numbers, ledger, lookups, outbox
 from services.context import Context
 from services.invoicing_snapshots import buyer_snapshot, payment_instructions, seller_snapshot
 from services.invoicing_view import invoice_json
 from services.ledger import Posting
 from services.outbox import Emission
-from services.sets import add_rows, among, change_rows
+from services.sets import among, change_rows
 
-INVOICES = "invoice"  # the kind of number series; credit notes have their own
 PDF_JOB = "invoice_pdfs"
 
 
@@ -88,12 +86,13 @@ def finalize_all(ctx: Context, drafts: Sequence[Invoice]) -> None:
     parties = _parties(ctx, drafts)
     cards = _cards(ctx, {draft.account_id for draft in drafts})
     issued = {draft.id: local_date(ctx.now, parties[draft.id][0].time_zone) for draft in drafts}
-    series = _series(ctx, {(draft.seller_id, issued[draft.id].year): parties[draft.id][1] for draft in drafts})
+    prefixes = {(d.seller_id, issued[d.id].year): parties[d.id][1].number_prefix for d in drafts}
+    series = invoicing_numbers.series(ctx, invoicing_numbers.INVOICES, prefixes)
     snapshots = {seller.id: seller_snapshot(ctx, seller) for _, seller in parties.values()}
     rows = []
     for draft in drafts:
         account, seller = parties[draft.id]
-        numbered = _numbered(series[draft.seller_id, issued[draft.id].year])
+        numbered = invoicing_numbers.numbered(series[draft.seller_id, issued[draft.id].year])
         row = _final(ctx, draft, account, seller, issued[draft.id]) | numbered
         row["seller_snapshot"] = snapshots[seller.id]
         row["payment_instructions"] = payment_instructions(seller, cards.get(draft.account_id), row["number"])
@@ -136,45 +135,6 @@ def _cards(ctx: Context, accounts: Collection[UUID]) -> dict[UUID, Mapping[str, 
         )
     )
     return dict(rows.all())
-
-
-def _series(ctx: Context, wanted: Mapping[tuple[UUID, int], Seller]) -> dict[tuple[UUID, int], NumberSeries]:
-    """The series of each (seller, year), made when first used, locked in the order of ids."""
-    rows = [
-        {
-            "provider_id": ctx.provider.id,
-            "id": new_id(),
-            "seller_id": seller_id,
-            "kind": INVOICES,
-            "year": year,
-            "prefix": seller.number_prefix,
-        }
-        for (seller_id, year), seller in sorted(wanted.items(), key=lambda item: item[0])
-    ]
-    add_rows(ctx, NumberSeries, rows, pass_over_known=True)
-    found = ctx.session.scalars(
-        select(NumberSeries)
-        .where(
-            NumberSeries.provider_id == ctx.provider.id,
-            NumberSeries.kind == INVOICES,
-            among(NumberSeries.seller_id, {seller_id for seller_id, _ in wanted}),
-            among(NumberSeries.year, {year for _, year in wanted}),
-        )
-        .order_by(NumberSeries.id)
-        .with_for_update()
-        .execution_options(populate_existing=True)
-    )
-    return {(series.seller_id, series.year): series for series in found}
-
-
-def _numbered(series: NumberSeries) -> dict[str, Any]:
-    sequence = series.next
-    series.next += 1
-    return {
-        "series_id": series.id,
-        "sequence": sequence,
-        "number": f"{series.prefix}-{series.year}-{sequence:06d}",
-    }
 
 
 def _final(ctx: Context, draft: Invoice, account: Account, seller: Seller, issued_on: date) -> dict[str, Any]:

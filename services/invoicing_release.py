@@ -10,7 +10,7 @@ from collections.abc import Collection, Sequence
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import and_, exists, or_, select, update
+from sqlalchemy import and_, exists, func, select, update
 
 from billing.drawdown import DRAWDOWN
 from billing.states import INVOICE
@@ -19,6 +19,7 @@ from core.errors import Conflict
 from core.ids import new_id
 from models.accounts import Account
 from models.billing import BilledSpan, Charge, Invoice, InvoiceLine
+from models.credit_notes import CreditNoteLine
 from models.payments import PaymentAttempt
 from services import ledger, lookups, outbox
 from services.context import Context
@@ -36,9 +37,9 @@ def discard(ctx: Context, invoice_id: UUID) -> Invoice:
         NotFound: there is no such invoice, or not for this caller.
         IllegalTransition: it is no draft.
     """
-    invoice = _locked(ctx, invoice_id)
+    invoice = locked(ctx, invoice_id)
     invoice.status = INVOICE.apply(invoice.status, DISCARD)
-    _release(ctx, invoice)
+    release(ctx, invoice.id, _charges_of(ctx, invoice))
     _tell(ctx, "invoice.discarded", invoice)
     return invoice
 
@@ -49,20 +50,24 @@ def void(ctx: Context, invoice_id: UUID) -> Invoice:
     Raises:
         NotFound: there is no such invoice, or not for this caller.
         IllegalTransition: it is not open.
-        Conflict: `invoice_has_payments`, `payment_in_progress`, or `invoice_has_corrections`: a later document gives
-            back a part of this one, and has to be taken back first.
+        Conflict: `invoice_has_credit_notes`, `invoice_has_payments`, `payment_in_progress`, or
+            `invoice_has_corrections`: a later document gives back a part of this one, and has to be taken back first.
     """
-    invoice = _locked(ctx, invoice_id)
+    invoice = locked(ctx, invoice_id)
     after = INVOICE.apply(invoice.status, CANCEL)
-    _refuse_paid(ctx, invoice)
+    if invoice.credited_amount:
+        raise Conflict("invoice_has_credit_notes", "A credit note gave back a part of this invoice: credit the rest.")
+    if invoice.settled_amount:
+        raise Conflict("invoice_has_payments", "Money was allocated to this invoice: refund it first.")
+    refuse_while_paying(ctx, invoice)
     invoice.status, invoice.voided_at = after, ctx.now
-    _release(ctx, invoice)
+    release(ctx, invoice.id, _charges_of(ctx, invoice))
     ledger.reverse(ctx, "invoice.finalized", invoice.id, by="invoice.voided")
     _tell(ctx, "invoice.voided", invoice)
     return invoice
 
 
-def _locked(ctx: Context, invoice_id: UUID) -> Invoice:
+def locked(ctx: Context, invoice_id: UUID) -> Invoice:
     """The invoice and its payer, locked in the order of billing runs: the payer first."""
     seen = lookups.by_id(ctx, Invoice, "invoice", invoice_id, account=Invoice.account_id)
     ctx.session.execute(
@@ -73,9 +78,12 @@ def _locked(ctx: Context, invoice_id: UUID) -> Invoice:
     return lookups.by_id(ctx, Invoice, "invoice", invoice_id, lock=True)
 
 
-def _refuse_paid(ctx: Context, invoice: Invoice) -> None:
-    if invoice.settled_amount:
-        raise Conflict("invoice_has_payments", "Money was allocated to this invoice: refund it first.")
+def refuse_while_paying(ctx: Context, invoice: Invoice) -> None:
+    """Refuse while the result of a payment is awaited.
+
+    Raises:
+        Conflict: `payment_in_progress`.
+    """
     trying = exists().where(
         PaymentAttempt.provider_id == ctx.provider.id,
         PaymentAttempt.invoice_id == invoice.id,
@@ -85,15 +93,19 @@ def _refuse_paid(ctx: Context, invoice: Invoice) -> None:
         raise Conflict("payment_in_progress", "A payment of this invoice is under way: wait for its result.")
 
 
-def _release(ctx: Context, invoice: Invoice) -> None:
+def release(ctx: Context, document_id: UUID, charges: Sequence[Charge]) -> None:
+    """Give up what a document charged, once it is discarded or void: an invoice, or the draft of a credit note.
+
+    Raises:
+        Conflict: `invoice_has_corrections`, when another document gives back a part of it.
+    """
     ctx.session.flush()
-    charges = _charges_of(ctx, invoice)
     originals = [charge for charge in charges if charge.kind in ORIGINALS]
     claims = {charge.claim_id for charge in originals}
     # What was drawn from a commitment is worked out anew with the usage that draws from it.
     lasting = (*ORIGINALS, DRAWDOWN)
     given_back = [charge for charge in charges if charge.kind not in lasting and charge.claim_id not in claims]
-    waiting = _corrections_waiting(ctx, invoice, claims)
+    waiting = _corrections_waiting(ctx, document_id, claims)
     for charge in (*charges, *waiting):
         charge.released_at = ctx.now
     ctx.session.flush()
@@ -120,22 +132,23 @@ def _charges_of(ctx: Context, invoice: Invoice) -> Sequence[Charge]:
     ).all()
 
 
-def _corrections_waiting(ctx: Context, invoice: Invoice, claims: Collection[UUID | None]) -> Sequence[Charge]:
+def _corrections_waiting(ctx: Context, document_id: UUID, claims: Collection[UUID | None]) -> Sequence[Charge]:
     """Charges elsewhere that correct what this document charged: those that wait go with it.
 
     Raises:
         Conflict: `invoice_has_corrections`, when one is on another document.
     """
+    line, noted = InvoiceLine, CreditNoteLine
+    document = func.coalesce(line.invoice_id, noted.credit_note_id)
     found = ctx.session.execute(
-        select(Charge, InvoiceLine.invoice_id)
-        .outerjoin(
-            InvoiceLine, and_(InvoiceLine.provider_id == Charge.provider_id, InvoiceLine.id == Charge.invoice_line_id)
-        )
+        select(Charge, document)
+        .outerjoin(line, and_(line.provider_id == Charge.provider_id, line.id == Charge.invoice_line_id))
+        .outerjoin(noted, and_(noted.provider_id == Charge.provider_id, noted.id == Charge.credit_note_line_id))
         .where(
             Charge.provider_id == ctx.provider.id,
             among(Charge.claim_id, [claim for claim in claims if claim]),
             Charge.released_at.is_(None),
-            or_(InvoiceLine.invoice_id.is_(None), InvoiceLine.invoice_id != invoice.id),
+            document.is_distinct_from(document_id),
         )
     ).all()
     if any(on is not None for _, on in found):
@@ -149,7 +162,8 @@ def _again(ctx: Context, charge: Charge) -> dict[str, Any]:
     """The same charge, waiting once more. What it corrects is still billed, so it is still due."""
     facts = {column.key: getattr(charge, column.key) for column in Charge.__mapper__.column_attrs}
     facts.pop("recorded_at")
-    return facts | {"id": new_id(), "invoice_line_id": None, "released_at": None, "created_at": ctx.now}
+    fresh = {"id": new_id(), "invoice_line_id": None, "credit_note_line_id": None, "released_at": None}
+    return facts | fresh | {"created_at": ctx.now}
 
 
 def _tell(ctx: Context, event_type: str, invoice: Invoice) -> None:

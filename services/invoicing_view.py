@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from billing.states import INVOICE
+from billing.states.invoice import CREDITABLE
 from core.decimals import format_decimal
 from core.ids import encode
 from core.period import rfc3339
@@ -27,6 +28,8 @@ def invoice_json(invoice: Invoice) -> dict[str, Any]:
         "total_amount": invoice.total_amount,
         "settled_amount": invoice.settled_amount,
         "due_amount": invoice.total_amount - invoice.settled_amount,
+        "credited_amount": invoice.credited_amount,
+        "creditable_amount": invoice.total_amount - invoice.credited_amount if invoice.status in CREDITABLE else 0,
         "taxes": invoice.taxes,
         "cost_centres": invoice.cost_centres,
         "bill_on": invoice.bill_on.isoformat(),
@@ -35,6 +38,8 @@ def invoice_json(invoice: Invoice) -> dict[str, Any]:
         "finalized_at": _instant(invoice.finalized_at),
         "paid_at": _instant(invoice.paid_at),
         "voided_at": _instant(invoice.voided_at),
+        "written_off_at": _instant(invoice.written_off_at),
+        "write_off_reason": invoice.write_off_reason,
         "purchase_order": invoice.purchase_order,
         "grouping": invoice.grouping_key,
         "awaiting_approval": invoice.status == INVOICE.initial and not invoice.finalizes,
@@ -64,6 +69,7 @@ def line_json(line: InvoiceLine) -> dict[str, Any]:
         "amount": line.amount,
         "tax_category": line.tax_category,
         "tax_rate": format_decimal(line.tax_rate),
+        "reductions": line.reductions,
         "quality": line.quality,
         "purchase_order": line.purchase_order,
         "cost_centre": line.cost_centre,

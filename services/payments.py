@@ -10,7 +10,7 @@ from uuid import UUID
 
 from sqlalchemy import select
 
-from billing.postings import credit_used, payment_received
+from billing.postings import credit_used, payment_received, recovered
 from billing.states.invoice import OPEN, UNCOLLECTIBLE
 from core.ids import encode, new_id
 from core.money import Money
@@ -69,7 +69,8 @@ def receive(ctx: Context, receipt: Receipt, invoices: Sequence[Invoice]) -> Paym
     ctx.session.flush()
     left = receipt.amount.minor
     for invoice in invoices:
-        left -= _allocate(ctx, payment, invoice, left)
+        allocation = _allocate(ctx, payment, invoice, left)
+        left -= allocation.amount if allocation is not None else 0
     used = receipt.amount.minor - left
     currency = receipt.amount.currency
     legs = payment_received(
@@ -109,14 +110,24 @@ def use_credit(ctx: Context, invoice: Invoice) -> None:
         .execution_options(populate_existing=True)
     ).all()
     for payment in payments:
-        used = _allocate(ctx, payment, invoice, credit(payment))
-        if used:
-            legs = credit_used(invoice.seller_id, invoice.account_id, Money(used, invoice.currency))
-            ledger.post(ctx, "allocation", _newest_allocation(ctx, payment, invoice), legs)
-            ctx.session.refresh(payment)
-            ctx.session.refresh(invoice)
+        _use(ctx, payment, invoice)
     if payments:
         invoicing_settle.settle(ctx, invoice.id)
+
+
+def use_for(ctx: Context, payment: Payment, invoice: Invoice) -> None:
+    """Let the credit of one payment settle an invoice, as far as it goes. Both are locked by the caller."""
+    _use(ctx, payment, invoice)
+    invoicing_settle.settle(ctx, invoice.id)
+
+
+def _use(ctx: Context, payment: Payment, invoice: Invoice) -> None:
+    allocation = _allocate(ctx, payment, invoice, credit(payment))
+    if allocation is not None:
+        legs = credit_used(invoice.seller_id, invoice.account_id, Money(allocation.amount, invoice.currency))
+        ledger.post(ctx, "allocation", allocation.id, legs)
+        ctx.session.refresh(payment)
+        ctx.session.refresh(invoice)
 
 
 def credit(payment: Payment) -> int:
@@ -211,6 +222,7 @@ def facts(payment: Payment, settled: Sequence[Allocation]) -> dict[str, Any]:
         if payment.gateway_account_id
         else None,
         "method": payment.method,
+        "credit_note": encode("credit_note", payment.credit_note_id) if payment.credit_note_id else None,
         "amount": payment.amount,
         "currency": payment.currency,
         "allocated_amount": payment.allocated_amount,
@@ -230,32 +242,28 @@ def _takes(invoice: Invoice) -> bool:
     return invoice.status in (OPEN, UNCOLLECTIBLE) and invoice.total_amount > invoice.settled_amount
 
 
-def _allocate(ctx: Context, payment: Payment, invoice: Invoice, left: int) -> int:
-    """Let a payment settle an invoice as far as it goes; both rows are updated by the database. Gives the amount."""
+def _allocate(ctx: Context, payment: Payment, invoice: Invoice, left: int) -> Allocation | None:
+    """Let a payment settle an invoice as far as it goes; both rows are updated by the database.
+
+    What was written off is owed again as far as it is settled.
+    """
     part = min(left, invoice.total_amount - invoice.settled_amount) if _takes(invoice) else 0
     if part <= 0:
-        return 0
-    ctx.session.add(
-        Allocation(
-            provider_id=ctx.provider.id,
-            id=new_id(),
-            payment_id=payment.id,
-            invoice_id=invoice.id,
-            amount=part,
-            created_at=ctx.now,
-        )
+        return None
+    allocation = Allocation(
+        provider_id=ctx.provider.id,
+        id=new_id(),
+        payment_id=payment.id,
+        invoice_id=invoice.id,
+        amount=part,
+        created_at=ctx.now,
     )
+    ctx.session.add(allocation)
     ctx.session.flush()
-    return part
-
-
-def _newest_allocation(ctx: Context, payment: Payment, invoice: Invoice) -> UUID:
-    statement = select(Allocation.id).where(
-        Allocation.provider_id == ctx.provider.id,
-        Allocation.payment_id == payment.id,
-        Allocation.invoice_id == invoice.id,
-    )
-    return ctx.session.scalars(statement.order_by(Allocation.id.desc()).limit(1)).one()
+    if invoice.status == UNCOLLECTIBLE:
+        legs = recovered(invoice.seller_id, invoice.account_id, Money(part, invoice.currency))
+        ledger.post(ctx, "recovery", allocation.id, legs)
+    return allocation
 
 
 def _tell(ctx: Context, event_type: str, payment: Payment) -> None:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 
 from billing.postings import money_returned
 from billing.states import REFUND
@@ -17,7 +17,7 @@ from core.errors import Invalid
 from core.ids import encode, new_id
 from core.money import Money
 from core.period import rfc3339
-from models.payments import GatewayAccount, Payment, Refund
+from models.payments import Allocation, GatewayAccount, Payment, Refund
 from payments.port import Access, RefundOutcome, charging, gateway
 from services import gateway_accounts, ledger, lookups, outbox
 from services.clock import system_now
@@ -57,6 +57,8 @@ class RefundTask:
 def create(ctx: Context, new: NewRefund) -> Refund:
     """Give back a payment or part of it: of what is left as credit first, then of what it settled.
 
+    What a credit note gave was no payment: only what is left of it as credit can be paid out, by hand.
+
     Raises:
         Forbidden: `operator_only`.
         Invalid: `payment_unknown`, `refund_exceeds_payment`.
@@ -65,7 +67,7 @@ def create(ctx: Context, new: NewRefund) -> Refund:
     payment = lookups.by_reference(
         ctx, Payment, "payment", new.payment, pointer="/payment", account=Payment.account_id, lock=True
     )
-    left = payment.amount - payment.refunded_amount
+    left = payment.amount - payment.refunded_amount if payment.credit_note_id is None else credit(payment)
     amount = left if new.amount is None else new.amount
     if not 1 <= amount <= left:
         raise Invalid("refund_exceeds_payment", f"At most {left} of this payment can be given back.", "/amount")
@@ -82,9 +84,69 @@ def create(ctx: Context, new: NewRefund) -> Refund:
         meta=dict(new.meta),
         created_at=ctx.now,
     )
+    _begin(ctx, payment, refund, payment)
+    return refund
+
+
+def paid_by_methods(ctx: Context, invoice_id: UUID) -> list[tuple[Payment, int]]:
+    """What settled an invoice and can go back to where it came from, the newest first; the payments are locked.
+
+    Returns:
+        Payments with the amounts of them, minor units above zero. Credit is left out: it came from nowhere.
+    """
+    settled = (
+        select(Allocation.payment_id, func.sum(Allocation.amount).label("amount"))
+        .where(Allocation.provider_id == ctx.provider.id, Allocation.invoice_id == invoice_id)
+        .group_by(Allocation.payment_id)
+        .subquery()
+    )
+    rows = ctx.session.execute(
+        select(Payment, settled.c.amount)
+        .join(settled, settled.c.payment_id == Payment.id)
+        .where(Payment.provider_id == ctx.provider.id, Payment.credit_note_id.is_(None))
+        .order_by(Payment.id)
+        .with_for_update(of=Payment)
+        .execution_options(populate_existing=True)
+    )
+    found = [(payment, min(int(amount), payment.amount - payment.refunded_amount)) for payment, amount in rows]
+    return [(payment, amount) for payment, amount in reversed(found) if amount > 0]
+
+
+def give_back(
+    ctx: Context, note_id: UUID, given: Payment, paid: Sequence[tuple[Payment, int]], reason: str | None
+) -> None:
+    """Give what is left of a credit note back by the way its invoice was paid, as far as it was; the rest stays credit.
+
+    A refund that a gateway refuses puts its amount back, and that is the customer's credit then.
+
+    Args:
+        given: what the note gave, as credit; locked.
+        paid: what may go back by which payment, as of `paid_by_methods`.
+    """
+    for payment, most in paid:
+        amount = min(most, credit(given))
+        if amount <= 0:
+            return
+        refund = Refund(
+            provider_id=ctx.provider.id,
+            id=new_id(),
+            payment_id=payment.id,
+            credit_note_id=note_id,
+            amount=amount,
+            credit_amount=amount,
+            currency=payment.currency,
+            reason=reason,
+            status=REFUND.initial,
+            meta={},
+            created_at=ctx.now,
+        )
+        _begin(ctx, payment, refund, given)
+
+
+def _begin(ctx: Context, payment: Payment, refund: Refund, source: Payment) -> None:
+    """Take a refund off its payment, and off the credit it comes out of; ask the gateway, where there is one."""
     ctx.session.add(refund)
-    payment.refunded_amount += refund.amount
-    payment.credit_refunded_amount += refund.credit_amount
+    _take(payment, source, refund, 1)
     ctx.session.flush()
     if _automatic(ctx, payment):
         refund.next_at = system_now()
@@ -92,7 +154,14 @@ def create(ctx: Context, new: NewRefund) -> Refund:
     else:
         _finish(ctx, payment, refund, RefundOutcome("succeeded"))
     ctx.session.flush()
-    return refund
+
+
+def _take(payment: Payment, source: Payment, refund: Refund, sign: int) -> None:
+    """What was given back of a payment, and of the credit that it came out of; with a sign of -1, put back."""
+    payment.refunded_amount += sign * refund.amount
+    if source is not payment:
+        source.refunded_amount += sign * refund.amount
+    source.credit_refunded_amount += sign * refund.credit_amount
 
 
 def claim(ctx: Context, refund_id: UUID, now: datetime) -> RefundTask | None:
@@ -194,6 +263,7 @@ def facts(refund: Refund) -> dict[str, Any]:
     return {
         "id": encode("refund", refund.id),
         "payment": encode("payment", refund.payment_id),
+        "credit_note": encode("credit_note", refund.credit_note_id) if refund.credit_note_id else None,
         "amount": refund.amount,
         "credit_amount": refund.credit_amount,
         "currency": refund.currency,
@@ -212,8 +282,18 @@ def _home(ctx: Context, payment: Payment) -> GatewayAccount:
     return gateway_accounts.get(ctx, payment.gateway_account_id)
 
 
+def _source(ctx: Context, payment: Payment, refund: Refund) -> Payment:
+    """Of which payment the credit of a refund is: what its credit note gave, else its own."""
+    if refund.credit_note_id is None:
+        return payment
+    statement = select(Payment).where(
+        Payment.provider_id == ctx.provider.id, Payment.credit_note_id == refund.credit_note_id
+    )
+    return ctx.session.scalars(statement.with_for_update().execution_options(populate_existing=True)).one()
+
+
 def _automatic(ctx: Context, payment: Payment) -> bool:
-    return gateway(_home(ctx, payment).gateway).automatic
+    return payment.gateway_account_id is not None and gateway(_home(ctx, payment).gateway).automatic
 
 
 def _finish(ctx: Context, payment: Payment, refund: Refund, outcome: RefundOutcome) -> None:
@@ -231,7 +311,6 @@ def _finish(ctx: Context, payment: Payment, refund: Refund, outcome: RefundOutco
         ledger.post(ctx, "refund", refund.id, legs)
     else:
         refund.status = REFUND.apply(refund.status, FAIL)
-        payment.refunded_amount -= refund.amount
-        payment.credit_refunded_amount -= refund.credit_amount
+        _take(payment, _source(ctx, payment, refund), refund, -1)
     ctx.session.flush()
     outbox.emit(ctx, f"refund.{refund.status}", "refund", refund.id, facts(refund), account_id=payment.account_id)

@@ -10,28 +10,36 @@ from __future__ import annotations
 import logging
 from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import date, datetime
 from itertools import accumulate
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 
 from sqlalchemy import and_, func, insert, literal, select, update
 from sqlalchemy.exc import OperationalError
 
-from billing.invoices import PlannedDocument
 from billing.proposal import Parked
 from core.errors import Refused
 from core.ids import encode, new_id
 from core.period import rfc3339
 from models.accounts import Account
 from models.billing import BillingRun, BillingRunPayer, Invoice
+from models.credit_notes import CreditNote
 from models.subscriptions import Subscription
-from services import bill_dates, invoicing_charges, invoicing_documents, invoicing_finalize
+from services import (
+    bill_dates,
+    credit_notes_issue,
+    draft_approval,
+    invoicing_charges,
+    invoicing_documents,
+    invoicing_finalize,
+)
 from services.context import Context
 from services.sets import add_rows, among, change_rows
 
 log = logging.getLogger(__name__)
+Document = TypeVar("Document", Invoice, CreditNote)
 
 # What is billed in one transaction: so many payers at most, and so many subscriptions, whose rows are all in memory; a
 # payer who has more is billed alone.
@@ -194,19 +202,16 @@ def _failure(ctx: Context, run: BillingRun, bill_on: Mapping[UUID, date]) -> Exc
 def _bill(ctx: Context, run: BillingRun, bill_on: Mapping[UUID, date]) -> None:
     proposed = invoicing_charges.propose_for(ctx, bill_on, run.as_of, invoicing_charges.closed_by(ctx, run.as_of))
     charges = invoicing_charges.claim(ctx, proposed)
-    negative = invoicing_documents.draft(ctx, run.id, bill_on, run.as_of, charges, finalizes=run.finalizes)
+    invoicing_documents.draft(ctx, run.id, bill_on, run.as_of, charges, finalizes=run.finalizes)
     parked = proposed.parked_by_payer()
     key = {"provider_id": ctx.provider.id, "run_id": run.id, "status": "done"}
-    done = [
-        {**key, "payer_id": payer_id, "waiting": waiting_json(parked.get(payer_id, ()), negative.get(payer_id, ()))}
-        for payer_id in bill_on
-    ]
+    done = [{**key, "payer_id": payer_id, "waiting": waiting_json(parked.get(payer_id, ()))} for payer_id in bill_on]
     change_rows(ctx, BillingRunPayer, done)
 
 
-def waiting_json(parked: Sequence[Parked], negative: Sequence[PlannedDocument]) -> list[dict[str, Any]]:
+def waiting_json(parked: Sequence[Parked]) -> list[dict[str, Any]]:
     """What of a payer could not be billed yet, and why."""
-    spans: list[dict[str, Any]] = [
+    return [
         {
             "code": p.code,
             "detail": p.detail,
@@ -215,15 +220,6 @@ def waiting_json(parked: Sequence[Parked], negative: Sequence[PlannedDocument]) 
             "span": {"start": rfc3339(p.span.start), "end": rfc3339(p.span.end)},
         }
         for p in parked
-    ]
-    return spans + [
-        {
-            "code": "negative_total",
-            "detail": "The document would be negative; its charges reduce the next one.",
-            "currency": document.key.currency,
-            "total_amount": document.totals.total.minor,
-        }
-        for document in negative
     ]
 
 
@@ -239,7 +235,9 @@ def _reason(failure: Exception) -> tuple[str, str]:
 
 
 def finish(ctx: Context, run_id: UUID) -> bool:
-    """Make the next drafts of a run final, or close it when none is left. In the order of (bill date, payer).
+    """Make the next drafts of a run final, or close it when none is left.
+
+    Invoices, then credit notes, each in the order of (bill date, payer).
 
     Returns:
         Whether there is more to do here. While a payer is still being billed elsewhere there is not: numbers follow
@@ -247,16 +245,20 @@ def finish(ctx: Context, run_id: UUID) -> bool:
     """
     if ctx.session.scalar(select(_unbilled(ctx, run_id).exists())):
         return False
-    drafts = invoicing_finalize.drafts_of(ctx, run_id, CHUNK_FINAL)
-    if not drafts:
-        _close(ctx, run_id)
-        return False
-    _finalize(ctx, run_id, drafts)
-    return True
+    invoices = invoicing_finalize.drafts_of(ctx, run_id, CHUNK_FINAL)
+    if invoices:
+        _finalize(ctx, run_id, "invoice", invoices, invoicing_finalize.finalize_all)
+        return True
+    notes = credit_notes_issue.drafts_of(ctx, run_id, CHUNK_FINAL)
+    if notes:
+        _finalize(ctx, run_id, "credit_note", notes, credit_notes_issue.issue_all)
+        return True
+    _close(ctx, run_id)
+    return False
 
 
 def finish_early(ctx: Context, run_id: UUID) -> None:
-    """Make drafts final whose numbers nothing can come before any more, while later payers are still being billed.
+    """Make invoices final whose numbers nothing can come before any more, while later payers are still being billed.
 
     While another worker does so, or an earlier run is not done, this does nothing: `finish` does the rest.
     """
@@ -267,7 +269,7 @@ def finish_early(ctx: Context, run_id: UUID) -> None:
         return
     drafts = invoicing_finalize.drafts_of(ctx, run_id, CHUNK_FINAL, before=first)
     if drafts:
-        _finalize(ctx, run_id, drafts)
+        _finalize(ctx, run_id, "invoice", drafts, invoicing_finalize.finalize_all)
 
 
 def _earlier(ctx: Context, as_of: datetime) -> Any:
@@ -298,18 +300,29 @@ def _unbilled(ctx: Context, run_id: UUID) -> Any:
     )
 
 
-def _finalize(ctx: Context, run_id: UUID, drafts: Sequence[Invoice]) -> None:
-    if not _finalized(ctx, drafts):
-        for draft in drafts:
-            if not _finalized(ctx, [draft]):
-                draft.finalizes = False
-                _park_draft(ctx, run_id, draft)
+def _finalize(
+    ctx: Context,
+    run_id: UUID,
+    kind: str,
+    drafts: Sequence[Document],
+    make_final: Callable[[Context, Sequence[Document]], None],
+) -> None:
+    """Make drafts final together; when that fails, one by one, and one that fails alone is left to a person."""
+    if _finalized(ctx, drafts, make_final):
+        return
+    for draft in drafts:
+        if not _finalized(ctx, [draft], make_final):
+            draft.finalizes = False
+            detail = f"The draft {encode(kind, draft.id)} could not be made final."
+            _park(ctx, run_id, draft.account_id, "not_finalized", detail)
 
 
-def _finalized(ctx: Context, drafts: Sequence[Invoice]) -> bool:
+def _finalized(
+    ctx: Context, drafts: Sequence[Document], make_final: Callable[[Context, Sequence[Document]], None]
+) -> bool:
     try:
         with ctx.session.begin_nested():  # a savepoint
-            invoicing_finalize.finalize_all(ctx, drafts)
+            make_final(ctx, drafts)
     except OperationalError:
         raise
     except Exception as error:  # one document that cannot be made final must not hold up the others
@@ -318,17 +331,15 @@ def _finalized(ctx: Context, drafts: Sequence[Invoice]) -> bool:
     return True
 
 
-def _park_draft(ctx: Context, run_id: UUID, draft: Invoice) -> None:
-    detail = f"The draft {encode('invoice', draft.id)} could not be made final."
-    _park(ctx, run_id, draft.account_id, "not_finalized", detail)
-
-
 def _close(ctx: Context, run_id: UUID) -> None:
-    ctx.session.execute(
+    closed = ctx.session.execute(
         update(BillingRun)
         .where(BillingRun.provider_id == ctx.provider.id, BillingRun.id == run_id, BillingRun.status == "running")
         .values(status="done", finished_at=ctx.now)
+        .returning(BillingRun.id)
     )
+    if closed.all():
+        draft_approval.tell(ctx, run_id)
 
 
 def counts(ctx: Context, run_ids: Collection[UUID]) -> Mapping[UUID, Mapping[str, int]]:

@@ -6,6 +6,9 @@ DRAFT, OPEN, PAID, VOID, UNCOLLECTIBLE, DISCARDED = "draft", "open", "paid", "vo
 
 FINALIZE, DISCARD, SETTLE, CANCEL, WRITE_OFF, REOPEN = "finalize", "discard", "settle", "void", "write_off", "reopen"
 
+# Documents that stand: what they charged can be credited.
+CREDITABLE = (OPEN, PAID, UNCOLLECTIBLE)
+
 INVOICE = Machine(
     "invoice",
     initial=DRAFT,

@@ -65,10 +65,10 @@ def test_the_payers_own_lines_stand_first_then_those_of_each_beneficiary() -> No
     assert list(collect(shuffled).documents[0].charges) == expected
 
 
-def test_a_document_that_would_be_negative_is_not_made_and_its_charges_wait() -> None:
+def test_a_document_that_comes_to_less_than_nothing_is_no_invoice() -> None:
     collected = collect([charge(100), charge(-101), charge(5, DocumentKey(SELLER, "USD"))])
     assert [document.key.currency for document in collected.documents] == ["USD"]
-    assert [document.totals.total.minor for document in collected.waiting] == [-1]
+    assert [document.totals.total.minor for document in collected.negative] == [-1]
 
 
 def test_a_credit_reduces_the_document_it_is_on() -> None:

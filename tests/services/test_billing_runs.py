@@ -15,6 +15,7 @@ from billing.postings import Kind
 from core.money import Money
 from models.accounts import Account
 from models.billing import BilledSpan, BillingRun, BillingRunPayer, Charge
+from models.credit_notes import CreditNote
 from runtime.house import House
 from services import ledger, runs
 from tests.builders.billing import POWER, RACK, PriceOf, a_plan, agree, an_account, subscribe
@@ -148,7 +149,7 @@ def test_a_change_in_the_middle_of_a_month_is_credited_and_charged_anew(open_uni
         assert (original.kind, original.amount, original.claim_id) == ("recurring", 62000, credit.claim_id)
 
 
-def test_a_document_that_would_be_negative_waits_for_the_next_bill_date(open_unit: Open) -> None:
+def test_a_document_that_comes_to_less_than_nothing_is_a_credit_note(open_unit: Open) -> None:
     with open_unit() as ctx:
         plan = a_plan(ctx, PriceOf("rack", {"model": "flat", "amount_price": "310"}))
         account = an_account(ctx)
@@ -160,12 +161,14 @@ def test_a_document_that_would_be_negative_waits_for_the_next_bill_date(open_uni
     (run,) = bill_at(open_unit, MARCH)
     with open_unit() as ctx:
         assert len(invoices(ctx)) == 1
-        (waiting,) = ctx.session.get_one(BillingRunPayer, (ctx.provider.id, run, account.id)).waiting
-        assert (waiting["code"], waiting["total_amount"], waiting["currency"]) == ("negative_total", -18755, "EUR")
+        assert ctx.session.get_one(BillingRunPayer, (ctx.provider.id, run, account.id)).waiting == []
+        note = ctx.session.scalars(select(CreditNote).where(CreditNote.run_id == run)).one()
+        assert (note.number, note.net_amount, note.total_amount) == ("CN-2026-000001", 15500, 18755)
+        assert [invoice["number"] for invoice in note.corrects] == [invoices(ctx)[0].number]
         subscribe(ctx, account, plan, start=datetime(2026, 4, 1, tzinfo=UTC))
     bill_at(open_unit, datetime(2026, 4, 1, 0, 30, tzinfo=UTC))
     with open_unit() as ctx:
-        assert [line.amount for line in lines_of(ctx, invoices(ctx)[-1])] == [-15500, 31000]
+        assert [line.amount for line in lines_of(ctx, invoices(ctx)[-1])] == [31000]
 
 
 def test_a_one_off_is_billed_once(open_unit: Open) -> None:

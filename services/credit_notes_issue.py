@@ -1,0 +1,140 @@
+"""Issuing credit notes: number, date, parties as they are now, the books, the customer's credit, the event.
+
+What a note gives becomes credit of the payer: a payment of the method `credit_note`, which settles invoices as any
+money that was paid too much does. In sets, since a run may make thousands.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import date
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import and_, select
+from sqlalchemy.orm.attributes import set_committed_value
+
+from billing.periods import local_date
+from billing.postings import Leg, credit_note_issued
+from billing.states import CREDIT_NOTE
+from billing.states.credit_note import ISSUE
+from billing.tax import TaxSubtotal, read_rate
+from core.ids import new_id
+from core.money import Money
+from exports.invoice_pdf import PLUGIN as PDF
+from models.accounts import Account
+from models.billing import BillingRun
+from models.credit_notes import CreditNote
+from models.payments import Payment
+from models.providers import Seller
+from services import invoicing_numbers, ledger, outbox
+from services.context import Context
+from services.credit_notes_view import credit_note_json
+from services.invoicing_snapshots import buyer_snapshot, seller_snapshot
+from services.ledger import Posting
+from services.outbox import Emission
+from services.sets import add_rows, among, change_rows
+
+METHOD = "credit_note"
+
+
+def drafts_of(ctx: Context, run_id: UUID, limit: int) -> Sequence[CreditNote]:
+    """The next drafts of a run that are issued by themselves, in the order of their numbers, locked; the run first."""
+    ctx.session.execute(
+        select(BillingRun.id)
+        .where(BillingRun.provider_id == ctx.provider.id, BillingRun.id == run_id)
+        .with_for_update()
+    )
+    return ctx.session.scalars(
+        select(CreditNote)
+        .where(
+            CreditNote.provider_id == ctx.provider.id,
+            CreditNote.run_id == run_id,
+            CreditNote.status == CREDIT_NOTE.initial,
+            CreditNote.finalizes,
+        )
+        .order_by(CreditNote.bill_on, CreditNote.account_id, CreditNote.currency, CreditNote.id)
+        .limit(limit)
+        .with_for_update()
+    ).all()
+
+
+def issue_all(ctx: Context, drafts: Sequence[CreditNote]) -> None:
+    """Issue drafts in their order, in a fixed number of statements. The caller holds their rows."""
+    if not drafts:
+        return
+    parties = _parties(ctx, drafts)
+    issued = {draft.id: local_date(ctx.now, parties[draft.id][0].time_zone) for draft in drafts}
+    prefixes = {(d.seller_id, issued[d.id].year): parties[d.id][1].credit_note_prefix for d in drafts}
+    series = invoicing_numbers.series(ctx, invoicing_numbers.CREDIT_NOTES, prefixes)
+    snapshots = {seller.id: seller_snapshot(ctx, seller) for _, seller in parties.values()}
+    rows = []
+    for draft in drafts:
+        account, seller = parties[draft.id]
+        row = _final(ctx, draft, account, issued[draft.id])
+        row |= invoicing_numbers.numbered(series[draft.seller_id, issued[draft.id].year])
+        rows.append(row | {"seller_snapshot": snapshots[seller.id]})
+    ctx.session.flush()  # the series, before what they number
+    change_rows(ctx, CreditNote, rows)
+    for draft, row in zip(drafts, rows, strict=True):
+        for name, value in row.items():
+            set_committed_value(draft, name, value)
+    add_rows(ctx, Payment, [_payment(ctx, draft, issued[draft.id]) for draft in drafts])
+    ledger.post_all(ctx, [Posting("credit_note.issued", draft.id, _legs(draft)) for draft in drafts])
+    outbox.emit_all(ctx, [told("credit_note.issued", draft) for draft in drafts])
+
+
+def told(event_type: str, note: CreditNote) -> Emission:
+    """An event about a credit note."""
+    return Emission(event_type, "credit_note", note.id, credit_note_json(note), note.account_id)
+
+
+def _parties(ctx: Context, drafts: Sequence[CreditNote]) -> dict[UUID, tuple[Account, Seller]]:
+    rows = ctx.session.execute(
+        select(CreditNote.id, Account, Seller)
+        .join(Account, and_(Account.provider_id == CreditNote.provider_id, Account.id == CreditNote.account_id))
+        .join(Seller, and_(Seller.provider_id == CreditNote.provider_id, Seller.id == CreditNote.seller_id))
+        .where(CreditNote.provider_id == ctx.provider.id, among(CreditNote.id, [draft.id for draft in drafts]))
+    )
+    return {note_id: (account, seller) for note_id, account, seller in rows}
+
+
+def _final(ctx: Context, draft: CreditNote, account: Account, issued_on: date) -> dict[str, Any]:
+    return {
+        "provider_id": draft.provider_id,
+        "id": draft.id,
+        "status": CREDIT_NOTE.apply(draft.status, ISSUE),
+        "issued_at": ctx.now,
+        "issued_on": issued_on,
+        "buyer_snapshot": buyer_snapshot(account),
+        "purchase_order": draft.purchase_order or account.purchase_order,
+        "template_version": PDF.version,
+    }
+
+
+def _payment(ctx: Context, note: CreditNote, received_on: date) -> dict[str, Any]:
+    return {
+        "provider_id": note.provider_id,
+        "id": new_id(),
+        "account_id": note.account_id,
+        "seller_id": note.seller_id,
+        "credit_note_id": note.id,
+        "method": METHOD,
+        "amount": note.total_amount,
+        "currency": note.currency,
+        "reference": note.number,
+        "received_on": received_on,
+        "meta": {},
+        "created_at": ctx.now,
+    }
+
+
+def _legs(note: CreditNote) -> tuple[Leg, ...]:
+    def tax(stored: Mapping[str, Any]) -> TaxSubtotal:
+        return TaxSubtotal(read_rate(stored), money(stored["net_amount"]), money(stored["tax_amount"]))
+
+    def money(minor: int) -> Money:
+        return Money(minor, note.currency)
+
+    amounts = money(note.net_amount), map(tax, note.taxes), money(note.rounding_amount)
+    return credit_note_issued(note.seller_id, note.account_id, *amounts)
