@@ -150,7 +150,7 @@ def _retried(
     if tried.add_on and not part:
         return [], frozenset(), (Obstacle(None, "add_on_not_there", "This add-on is not on the subscription."),)
     gone = {item.charge_code: item for item in _replaced(items, tried, part)}
-    life = _life([t for item in gone.values() for t in item.terms if gives_way(t.price, tried, part)])
+    replaced = [term for item in gone.values() for term in item.terms if gives_way(term.price, tried, part)]
     kept = {item.charge_code for item in items} - gone.keys()
     made: list[Item] = []
     unknown: set[str] = set()
@@ -163,7 +163,7 @@ def _retried(
         source = gone.get(_source(code, price, gone.values(), tried))
         if price.kind == USAGE and (source is None or not _metered(source)):
             unknown.add(code)
-        made.append(_item(items[0], code, price, source, life, tried, part))
+        made.append(_item(items[0], code, price, source, replaced, tried, part))
     return made, frozenset(unknown), tuple(obstacles)
 
 
@@ -194,13 +194,16 @@ def _item(
     code: str,
     price: PriceTerms,
     source: Item | None,
-    life: Sequence[tuple[datetime, datetime | None]],
+    replaced: Sequence[AgreedTerm],
     tried: Tried,
     part: bool,
 ) -> Item:
     """One charge at the price that is tried, over all the time that the contract had what it takes the place of."""
+    life = _life(replaced)
     held = [t for t in source.terms if gives_way(t.price, tried, part)] if source is not None else []
     given = tried.quantities.get(code, default_quantity(price.kind))
+    if held:
+        life = _ended(life, held, replaced)
     terms = tuple(_terms(price, held, life, given, None if part else tried.discounts.get(code, ZERO)))
     if source is not None:
         return replace(source, charge_code=code, terms=terms, claims=())
@@ -252,6 +255,19 @@ def _life(terms: Iterable[AgreedTerm]) -> list[tuple[datetime, datetime | None]]
         else:
             found.append((term.start, term.end))
     return found
+
+
+def _ended(
+    life: Sequence[tuple[datetime, datetime | None]], held: Sequence[AgreedTerm], replaced: Iterable[AgreedTerm]
+) -> list[tuple[datetime, datetime | None]]:
+    """The life of a charge that a contract has: it ends with it, unless the contract went on with other prices then.
+
+    What is billed in advance may outlive the usage of a contract that has ended.
+    """
+    last = held[-1].end
+    if last is None or any(term.start >= last for term in replaced):
+        return list(life)
+    return [(start, last if end is None else min(end, last)) for start, end in life if start < last]
 
 
 def _cut(item: Item, period: Period, closed: datetime) -> Item:
