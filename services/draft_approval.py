@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from uuid import UUID
@@ -15,12 +16,14 @@ from billing.states.invoice import FINALIZE
 from core.errors import Refused
 from core.ids import encode
 from models.billing import Invoice
+from models.credit_notes import CreditNote
 from services import invoicing_finalize, outbox
 from services.context import Context, visible
 from services.draft_review import awaiting
 from services.sets import among
 
 log = logging.getLogger(__name__)
+DOCUMENTS: tuple[type[Invoice] | type[CreditNote], ...] = (Invoice, CreditNote)
 
 
 @dataclass(frozen=True)
@@ -89,24 +92,28 @@ def _failure(ctx: Context, drafts: Sequence[Invoice]) -> NotFinal | None:
 
 
 def approve(ctx: Context, run_id: UUID) -> int:
-    """Let all drafts of a run that wait become final by themselves; how many there are."""
-    waiting = update(Invoice).where(
-        Invoice.provider_id == ctx.provider.id, Invoice.run_id == run_id, awaiting(approval=True)
-    )
-    changed = ctx.session.execute(
-        waiting.values(finalizes=True).returning(Invoice.id), execution_options={"synchronize_session": False}
-    )
-    return len(changed.all())
+    """Let all drafts of a run that wait become final by themselves, credit notes too; how many there are."""
+    made = 0
+    for table in DOCUMENTS:
+        waiting = update(table).where(table.provider_id == ctx.provider.id, table.run_id == run_id, awaiting(table))
+        changed = ctx.session.execute(
+            waiting.values(finalizes=True).returning(table.id), execution_options={"synchronize_session": False}
+        )
+        made += len(changed.all())
+    return made
 
 
 def count(ctx: Context, run_ids: Collection[UUID]) -> Mapping[UUID, int]:
-    """How many drafts of each run wait for a person."""
-    rows = ctx.session.execute(
-        select(Invoice.run_id, func.count())
-        .where(Invoice.provider_id == ctx.provider.id, among(Invoice.run_id, run_ids), awaiting(approval=True))
-        .group_by(Invoice.run_id)
-    )
-    return {run_id: number for run_id, number in rows if run_id is not None}
+    """How many drafts of each run wait for a person, credit notes too."""
+    found: Counter[UUID] = Counter()
+    for table in DOCUMENTS:
+        rows = ctx.session.execute(
+            select(table.run_id, func.count())
+            .where(table.provider_id == ctx.provider.id, among(table.run_id, run_ids), awaiting(table))
+            .group_by(table.run_id)
+        )
+        found.update({run_id: number for run_id, number in rows if run_id is not None})
+    return found
 
 
 def tell(ctx: Context, run_id: UUID) -> None:

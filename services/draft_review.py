@@ -16,6 +16,7 @@ from core.decimals import format_decimal
 from core.errors import Conflict
 from core.ids import encode
 from models.billing import BillingRunPayer, Charge, Invoice, InvoiceLine
+from models.credit_notes import CreditNote
 from models.places import Anomaly, Assignment, Point
 from services import lookups, metering_doubts
 from services.context import Context
@@ -28,10 +29,9 @@ UNSURE = ("interpolated", "estimated", "substituted", "invalid", "price_estimate
 FINAL = ("open", "paid", "uncollectible")
 
 
-def awaiting(*, approval: bool) -> ColumnElement[bool]:
-    """The condition that an invoice is a draft which a person has to make final or discard; or that it is none."""
-    held = and_(Invoice.status == INVOICE.initial, ~Invoice.finalizes)
-    return held if approval else ~held
+def awaiting(table: type[Invoice] | type[CreditNote]) -> ColumnElement[bool]:
+    """The condition that a document is a draft which a person has to make final or discard."""
+    return and_(table.status == INVOICE.initial, ~table.finalizes)
 
 
 def review(ctx: Context, invoice_id: UUID) -> dict[str, Any]:

@@ -77,7 +77,8 @@ def list_invoices(
         if value is not None:
             statement = statement.where(column == value)
     if awaiting_approval is not None:
-        statement = statement.where(awaiting(approval=awaiting_approval))
+        held = awaiting(Invoice)
+        statement = statement.where(held if awaiting_approval else ~held)
     return newest_first(ctx, statement, Invoice.id, window)
 
 
