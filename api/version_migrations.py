@@ -32,7 +32,7 @@ def _shown(found: MigrationView) -> dict[str, Any]:
 
 @blp.route("/v1/plans/<id(plan):plan_id>/versions/<string:version>/migrations")
 class PlanVersionMigrations(MethodView):
-    @require("catalog:read")
+    @require("catalog:read", of_provider=True)
     @blp.arguments(ListQuery, location="query")
     @blp.response(200, page_of(VersionMigration))
     def get(self, query: dict[str, Any], plan_id: UUID, version: str) -> dict[str, Any]:
@@ -65,7 +65,7 @@ class PlanVersionMigrations(MethodView):
 
 @blp.route("/v1/version-migrations/<id(version_migration):migration_id>")
 class OneVersionMigration(MethodView):
-    @require("catalog:read")
+    @require("catalog:read", of_provider=True)
     @blp.response(200, VersionMigration)
     def get(self, migration_id: UUID) -> dict[str, Any]:
         """One move."""
@@ -74,7 +74,7 @@ class OneVersionMigration(MethodView):
 
 @blp.route("/v1/version-migrations/<id(version_migration):migration_id>/subscriptions")
 class VersionMigrationSubscriptions(MethodView):
-    @require("catalog:read")
+    @require("catalog:read", of_provider=True)
     @blp.arguments(MigrationResultQuery, location="query")
     @blp.response(200, page_of(MigrationResult))
     def get(self, query: dict[str, Any], migration_id: UUID) -> dict[str, Any]:

@@ -307,3 +307,16 @@ def test_versions_are_named_by_number_or_id_and_others_do_not_exist(
     assert stranger.get(f"/v1/version-migrations/{move['id']}").status_code == 404
     assert stranger.get(f"/v1/version-migrations/{move['id']}/subscriptions").status_code == 404
     assert new_caller(scopes=["catalog:read"]).post(path, {"effective": "now"}).status_code == 403
+
+
+def test_a_credential_of_an_account_sees_no_move_since_it_sums_up_what_all_customers_pay(
+    shop: Caller, new_caller: NewCaller
+) -> None:
+    subscribe(shop, "contoso")
+    subscribe(shop, "other")
+    moves = new_version(shop, per_unit("rack", "330"))
+    move = shop.made(moves, {"effective": "renewal", "preview": True})
+    account: Any = shop.get("/v1/accounts?external_id=contoso").json["data"][0]
+    customer = new_caller(account_id=decode("account", account["id"]))
+    paths = (moves, *(f"/v1/version-migrations/{move['id']}{rest}" for rest in ("", "/subscriptions")))
+    assert [customer.get(path).status_code for path in paths] == [403, 403, 403]
