@@ -9,7 +9,7 @@ from flask.views import MethodView
 
 from api.http import blueprint, context, page, refuses, require
 from api.schemas import ExternalIdQuery, page_of
-from api.schemas.sellers import Seller, SellerNew, SellerPatch
+from api.schemas.sellers import Seller, SellerNew, SellerPatch, TaxEndpoint, TaxEndpointNew
 from models.providers import Seller as SellerRow
 from services import sellers
 
@@ -24,6 +24,13 @@ EXAMPLE = {
     "number_prefix": "ACME",
 }
 
+REFUSALS = {
+    "tax_id_malformed": "Not a tax id of the country that it names.",
+    "tax_engine_unknown": "There is no such tax engine.",
+    "tax_endpoint_required": "An engine outside, and no endpoint.",
+    "country_unknown": "No ISO 3166-1 code.",
+}
+
 
 @blp.route("/v1/sellers")
 class Sellers(MethodView):
@@ -35,7 +42,7 @@ class Sellers(MethodView):
         return page(query, lambda window: sellers.list_sellers(context(), window, external_id=query.get("external_id")))
 
     @require("admin:write")
-    @refuses(422, tax_id_malformed="Not a tax id of the country that it names.")
+    @refuses(422, **REFUSALS)
     @blp.arguments(SellerNew, example=EXAMPLE)
     @blp.response(201, Seller)
     def post(self, body: dict[str, Any]) -> SellerRow:
@@ -52,9 +59,24 @@ class OneSeller(MethodView):
         return sellers.get(context(), seller_id)
 
     @require("admin:write")
-    @refuses(422, tax_id_malformed="Not a tax id of the country that it names.")
+    @refuses(422, **REFUSALS)
     @blp.arguments(SellerPatch, example={"brand_color": "#1d4ed8"})
     @blp.response(200, Seller)
     def patch(self, body: dict[str, Any], seller_id: UUID) -> SellerRow:
         """Change a seller. Documents that are final keep what they say."""
         return sellers.change(context(), seller_id, body)
+
+
+@blp.route("/v1/sellers/<id(seller):seller_id>/tax-endpoint")
+class SellerTaxEndpoint(MethodView):
+    @require("admin:write")
+    @refuses(422, url_refused="We do not send there.")
+    @blp.arguments(TaxEndpointNew)
+    @blp.response(201, TaxEndpoint)
+    def post(self, body: dict[str, Any], seller_id: UUID) -> dict[str, Any]:
+        """Say where a seller's own tax engine is asked. Gives a new secret, once; the one before signs no more.
+
+        Questions go there as one signed POST before a billing run bills payers, when the seller's `tax_engine` is
+        `endpoint`.
+        """
+        return {**body, "secret": sellers.set_tax_endpoint(context(), seller_id, body["url"])}

@@ -16,11 +16,15 @@ from core.money import Money
 
 @dataclass(frozen=True, order=True)
 class DocumentKey:
-    """What charges must share to be on one document. `grouping` is "" where a payer asked for no split."""
+    """What charges must share to be on one document. `grouping` is "" where a payer asked for no split.
+
+    What is outside the scope of a tax shares no document with what is within it (EN 16931 BR-O-11, -12).
+    """
 
     seller_id: UUID
     currency: str
     grouping: str = ""
+    outside_scope: bool = False
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ CONNECT_SECONDS = 5.0
 ANSWER_SECONDS = 10.0
 TOTAL_SECONDS = 15.0
 ANSWER_BYTES_MAX = 65_536
+ASKED_BYTES_MAX = 8_388_608
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
@@ -72,7 +73,37 @@ def send(url: str, headers: Mapping[str, str], body: bytes, *, private: bool) ->
     return Outcome(status, error, round((time.monotonic() - began) * 1000))
 
 
+class NoAnswer(Exception):
+    """A question was not answered with success; the message says how."""
+
+
+def ask(url: str, headers: Mapping[str, str], body: bytes, *, private: bool) -> bytes:
+    """POST a JSON body and give the body of a successful answer, up to a bound.
+
+    Raises:
+        NoAnswer: refused, unreachable, too late, too long, or any status but 2xx.
+    """
+    began = time.monotonic()
+    try:
+        status, answer = _exchange(url, headers, body, private, began + TOTAL_SECONDS, ASKED_BYTES_MAX)
+    except (AddressRefused, httpx.HTTPError, httpx.InvalidURL, OSError, ValueError) as failed:
+        raise NoAnswer(f"{type(failed).__name__}: {failed}"[:300]) from None
+    if not 200 <= status < 300:
+        raise NoAnswer(f"answered {status}")
+    if answer is None:
+        raise NoAnswer("answered too much, or too slowly")
+    return answer
+
+
 def _post(url: str, headers: Mapping[str, str], body: bytes, private: bool, deadline: float) -> int:
+    """Of the answer the status alone: what it says beside that does not matter."""
+    return _exchange(url, headers, body, private, deadline, ANSWER_BYTES_MAX)[0]
+
+
+def _exchange(
+    url: str, headers: Mapping[str, str], body: bytes, private: bool, deadline: float, most: int
+) -> tuple[int, bytes | None]:
+    """The status, and the body if it came whole."""
     parts = _parts(url)
     host = parts.hostname or ""
     address = resolve(host, parts.port or (443 if parts.scheme == "https" else 80), private=private)
@@ -85,19 +116,19 @@ def _post(url: str, headers: Mapping[str, str], body: bytes, private: bool, dead
         request = client.build_request("POST", target, content=body, headers=sent, extensions={"sni_hostname": host})
         answer = client.send(request, stream=True)
         try:
-            _read_some(answer, deadline)
+            return answer.status_code, _read_some(answer, deadline, most)
         finally:
             answer.close()
-    return answer.status_code
 
 
-def _read_some(answer: httpx.Response, deadline: float) -> None:
-    """Read the answer's beginning, so that a receiver which writes it can finish; what it says does not matter."""
-    read = 0
+def _read_some(answer: httpx.Response, deadline: float, most: int) -> bytes | None:
+    """Read the answer, or its beginning, so that a receiver which writes it can finish; None for what is cut off."""
+    read = bytearray()
     for chunk in answer.iter_raw():
-        read += len(chunk)
-        if read > ANSWER_BYTES_MAX or time.monotonic() > deadline:
-            return
+        read += chunk
+        if len(read) > most or time.monotonic() > deadline:
+            return None
+    return bytes(read)
 
 
 def resolve(host: str, port: int, *, private: bool) -> Address:

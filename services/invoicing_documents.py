@@ -22,7 +22,8 @@ from billing.invoices import Billable, DocumentKey, PlannedDocument, collect
 from billing.lines import quality, unit_price
 from billing.offers import ADD_ON, BASE, BUNDLE
 from billing.states import INVOICE
-from billing.tax import Tax, TaxSubtotal, details_json, flat, rate_json, taxed
+from billing.tax import Tax, TaxSubtotal, details_json, rate_json, taxed
+from billing.tax.decision import OUTSIDE_SCOPE
 from core.ids import encode, new_id
 from core.money import Money
 from core.period import utc
@@ -32,7 +33,7 @@ from models.catalog import Plan, PlanVersion, Price
 from models.credit_notes import CreditNoteLine
 from models.providers import Seller
 from models.subscriptions import Subscription, SubscriptionItem
-from services import credit_notes_drafts, outbox
+from services import credit_notes_drafts, invoicing_taxes, outbox
 from services.context import Context
 from services.invoicing_view import invoice_json
 from services.outbox import Emission
@@ -42,8 +43,8 @@ from services.sets import add_rows, among, change_rows
 RANKS = {BUNDLE: 0, BASE: 1, ADD_ON: 2}
 # What a line shows of its charge.
 SHOWN = (
-    "id payer_id seller_id beneficiary_id item_id subscription_id price_id kind charge_code description currency amount"
-    " reductions tax_inclusive start_at end_at quantity unit exact inputs"
+    "id payer_id seller_id beneficiary_id item_id subscription_id price_id product_id kind charge_code description"
+    " currency amount reductions tax_inclusive start_at end_at quantity unit exact inputs"
 ).split()
 
 
@@ -168,7 +169,7 @@ def names_of(ctx: Context, charges: Collection[Mapping[str, Any]]) -> Names:
     read = ctx.session.execute
     account = (Account.name, Account.cost_centre, Account.purchase_order, Account.invoice_grouping)
     accounts = read(rows(*account, table=Account, ids=wanted("beneficiary_id") | wanted("payer_id")))
-    sellers = read(rows(Seller.tax_rate, Seller.tax_name, table=Seller, ids=wanted("seller_id")))
+    sellers = read(rows(Seller.tax_rate, Seller.tax_name, Seller.tax_engine, table=Seller, ids=wanted("seller_id")))
     prices = (
         rows(Price.position, Plan.name, Plan.kind, Plan.id.label("plan_id"), table=Price, ids=wanted("price_id"))
         .outerjoin(
@@ -192,13 +193,13 @@ def _own_cost_centres(ctx: Context, subscriptions: Collection[UUID]) -> Any:
     )
 
 
-def _billable(charge: Mapping[str, Any], names: Names) -> Billable:
+def _billable(charge: Mapping[str, Any], names: Names, tax: Tax) -> Billable:
     """A waiting charge as planning sees it."""
     return Billable(
         id=charge["id"],
-        key=DocumentKey(charge["seller_id"], charge["currency"], names.grouping(charge)),
+        key=DocumentKey(charge["seller_id"], charge["currency"], names.grouping(charge), tax.category == OUTSIDE_SCOPE),
         amount=Money(charge["amount"], charge["currency"]),
-        tax=_tax(charge, names.sellers[charge["seller_id"]]),
+        tax=tax,
         beneficiary_id=charge["beneficiary_id"],
         beneficiary_name=names.accounts[charge["beneficiary_id"]].name,
         beneficiary_is_payer=charge["beneficiary_id"] == charge["payer_id"],
@@ -210,11 +211,17 @@ def _billable(charge: Mapping[str, Any], names: Names) -> Billable:
     )
 
 
-def _tax(charge: Mapping[str, Any], seller: Any) -> Tax:
-    """What a charge is taxed with; a correction as what it corrects was."""
-    if charge.get("taxed_in") is None:
-        return flat(seller.tax_rate, seller.tax_name)
-    return taxed(charge["taxed_in"], charge["taxed_at"], charge["taxed_as"], seller.tax_name)
+def _taxes(ctx: Context, found: Due, bill_on: Mapping[UUID, date]) -> dict[UUID, Tax]:
+    """What each charge is taxed with; a correction as what it corrects was."""
+    sellers = found.names.sellers
+    fresh = [charge for charge in found.charges.values() if charge.get("taxed_in") is None]
+    decided = invoicing_taxes.decided(ctx, fresh, sellers, bill_on)
+    taxes = {charge["id"]: decided[invoicing_taxes.wanted_of(charge)] for charge in fresh}
+    for charge in found.charges.values():
+        if charge["id"] not in taxes:
+            name = sellers[charge["seller_id"]].tax_name
+            taxes[charge["id"]] = taxed(charge["taxed_in"], charge["taxed_at"], charge["taxed_as"], name)
+    return taxes
 
 
 def draft(
@@ -244,8 +251,9 @@ def draft(
 def plan(ctx: Context, run_id: UUID | None, bill_on: Mapping[UUID, date], found: Due, *, finalizes: bool) -> Planned:
     """The documents that charges make, as rows; nothing is stored."""
     by_payer: defaultdict[UUID, list[Billable]] = defaultdict(list)
+    taxes = _taxes(ctx, found, bill_on)
     for charge in found.charges.values():
-        by_payer[charge["payer_id"]].append(_billable(charge, found.names))
+        by_payer[charge["payer_id"]].append(_billable(charge, found.names, taxes[charge["id"]]))
     collected = {payer: collect(by_payer[payer]) for payer in sorted(by_payer)}
     invoices: list[dict[str, Any]] = []
     notes: list[dict[str, Any]] = []

@@ -11,7 +11,8 @@ from sqlalchemy import select
 from models.agents import Agent
 from models.outbox import WebhookEndpoint
 from models.payments import GatewayAccount
-from services import agents, audit, gateway_accounts, webhooks
+from models.providers import Seller
+from services import agents, audit, gateway_accounts, sellers, webhooks
 from services.context import Context
 
 
@@ -29,6 +30,7 @@ SEALED = (
     Sealed(WebhookEndpoint, "previous_secret", lambda _: webhooks.PURPOSE),
     Sealed(Agent, "target_secrets", lambda _: agents.PURPOSE),
     Sealed(GatewayAccount, "credentials", gateway_accounts.purpose_of),
+    Sealed(Seller, "tax_endpoint_secret", lambda _: sellers.TAX_ENDPOINT),
 )
 
 
