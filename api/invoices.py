@@ -88,6 +88,16 @@ class LinesCsv(MethodView):
         return binary(pieces, "text/csv; charset=utf-8; header=present", filename=f"{number}.csv")
 
 
+@blp.route("/v1/invoices/<id(invoice):invoice_id>/cost-centres.csv")
+class CostCentresCsv(MethodView):
+    @require("invoices:read")
+    @blp.response(200, CSV, content_type="text/csv")
+    def get(self, invoice_id: UUID) -> Response:
+        """What the lines of an invoice come to by cost centre, as CSV; nothing where no line has one."""
+        data = invoicing.cost_centres_csv(context(), invoice_id)
+        return binary(data, "text/csv; charset=utf-8; header=present", filename="cost-centres.csv")
+
+
 @blp.route("/v1/invoices/<id(invoice):invoice_id>/lines/<id(invoice_line):line_id>/explanation")
 class LineExplanation(MethodView):
     @require("invoices:read")

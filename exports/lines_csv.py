@@ -37,6 +37,7 @@ COLUMNS = (
 )
 # A statement of what is not billed yet has lines that are on no document; `state` tells which are due.
 UNBILLED = ("state", *(name for name in COLUMNS if name not in ("invoice", "position", "id")))
+COST_CENTRES = ("invoice", "cost_centre", "net_amount", "currency")
 # People write these; a spreadsheet takes a text that begins like this for a formula.
 WRITTEN = frozenset(
     (

@@ -14,7 +14,7 @@ from services.draft_approval import finalize_many
 from services.draft_review import awaiting, review
 from services.explanations import explanation
 from services.invoicing_finalize import finalize
-from services.invoicing_lines import csv
+from services.invoicing_lines import cost_centres_csv, csv
 from services.invoicing_pdf import make_pdf, pdf
 from services.invoicing_release import discard, void
 from services.invoicing_settle import settle
@@ -22,6 +22,7 @@ from services.invoicing_view import invoice_json
 from services.paging import Slice, Window, in_order, newest_first
 
 __all__ = [
+    "cost_centres_csv",
     "csv",
     "discard",
     "explanation",

@@ -125,6 +125,17 @@ def csv(ctx: Context, invoice_id: UUID, after: int) -> tuple[bytes, int | None]:
     return lines_csv.write(rows, names=after == 0), lines[-1].position if len(lines) == LINES_AT_ONCE else None
 
 
+def cost_centres_csv(ctx: Context, invoice_id: UUID) -> bytes:
+    """What the lines of an invoice come to by cost centre, as CSV.
+
+    Raises:
+        NotFound: there is no such invoice, or not for this caller.
+    """
+    invoice = lookups.by_id(ctx, Invoice, "invoice", invoice_id, account=Invoice.account_id)
+    known = {"invoice": invoice.number, "currency": invoice.currency}
+    return lines_csv.write([each | known for each in invoice.cost_centres], names=True, columns=lines_csv.COST_CENTRES)
+
+
 def row(line: InvoiceLine, currency: str) -> dict[str, Any]:
     """A line as a row of a CSV file."""
     shown = line_json(line)
