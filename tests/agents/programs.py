@@ -26,7 +26,7 @@ def agent(*arguments: str, **environment: str) -> subprocess.CompletedProcess[st
         env={**os.environ, **environment},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
         check=False,
     )
 
@@ -53,7 +53,7 @@ def end(process: subprocess.Popen[str]) -> int:
     """Stop a program politely."""
     process.send_signal(signal.SIGTERM)
     try:
-        return process.wait(10)
+        return process.wait(60)
     except subprocess.TimeoutExpired:
         process.kill()
         return process.wait()
@@ -86,7 +86,7 @@ def run_killing(state: Path, work: threading.Thread, progress: Callable[[], int]
     kills, process = 0, start_agent(state)
     work.start()
     while work.is_alive():
-        begun, steps = progress(), chance.randint(2, 8)
+        begun, steps = progress(), chance.randint(1, 4)
         while work.is_alive() and progress() < begun + steps:
             time.sleep(0.01)
         time.sleep(chance.random() * 0.1)
@@ -99,7 +99,7 @@ def run_killing(state: Path, work: threading.Thread, progress: Callable[[], int]
     return kills
 
 
-def eventually(holds: Callable[[], Any], wait_s: float = 20) -> None:
+def eventually(holds: Callable[[], Any], wait_s: float = 120) -> None:
     """Wait until something holds."""
     limit = time.monotonic() + wait_s
     while not holds():

@@ -107,7 +107,7 @@ class Receiver:
             told = [beat["reached"] for beat in self.heartbeats if "reached" in beat]
         return parse_instant(told[-1]) if told else None
 
-    def walk(self, hours: int, *, wait_s: float = 20) -> None:
+    def walk(self, hours: int, *, wait_s: float = 120) -> None:
         """Move a sandbox's clock on hour by hour, waiting for the agent at each as the real driver does."""
         assert self.now is not None
         for _ in range(hours):
@@ -116,7 +116,7 @@ class Receiver:
                 self.now += timedelta(hours=1)
         self.wait_until_reached(self.now, wait_s)
 
-    def wait_until_reached(self, instant: datetime, wait_s: float = 20) -> None:
+    def wait_until_reached(self, instant: datetime, wait_s: float = 120) -> None:
         limit = time.monotonic() + wait_s
         while (reached := self.reached()) is None or reached < instant:
             assert time.monotonic() < limit, f"the agent reached {reached}, not {instant}"

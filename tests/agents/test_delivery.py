@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-import time
+import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -157,20 +157,27 @@ def test_one_reading_that_spoils_its_whole_batch_is_found_and_parked(spool: Spoo
 
 def test_a_slow_server_does_not_keep_readings_from_the_spool(spool: Spool, receiver: Receiver) -> None:
     fill(spool, 3)
-    receiver.before = lambda path: time.sleep(0.5) if path == READINGS else None
+    asked, kept, answered = threading.Event(), threading.Event(), []
 
-    async def run() -> float:
+    def slow(path: str) -> None:
+        if path == READINGS:
+            asked.set()
+            answered.append(kept.wait(60))
+
+    receiver.before = slow
+
+    async def run() -> None:
         server = Server(Credentials(receiver.url, "agt_1", "client", "s3cret"), "1")
         sending = asyncio.create_task(Delivery(spool, server).flush())
-        await asyncio.sleep(0.2)
-        started = time.monotonic()
+        while not asked.is_set():
+            await asyncio.sleep(0.01)
         fill(spool, 3, point="q")
-        took = time.monotonic() - started
+        kept.set()
         await sending
         await server.close()
-        return took
 
-    assert asyncio.run(run()) < 0.25
+    asyncio.run(run())
+    assert answered[0], "the server was still at it when they were kept"
     assert len(receiver.values("q")) == 3
 
 

@@ -11,7 +11,10 @@ from pathlib import Path
 import pytest
 
 CHECKOUT = Path(__file__).resolve().parents[2]
-UNREACHABLE = re.compile(r"Failed to establish a new connection|Temporary failure in name resolution|is unreachable")
+UNREACHABLE = re.compile(
+    r"Failed to establish a new connection|Temporary failure in name resolution|is unreachable|timed out|ProxyError"
+    r"|Connection (reset|refused|aborted|broken)|IncompleteRead|SSLError|Max retries exceeded|50[0-9] Server Error"
+)
 
 
 def test_the_agent_installs_into_an_empty_environment(tmp_path: Path) -> None:

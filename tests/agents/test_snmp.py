@@ -218,4 +218,4 @@ def test_many_silent_devices_are_waited_for_together() -> None:
         assert all(isinstance(result, PollFailed) for result in results)
         return time.monotonic() - started
 
-    assert asyncio.run(all_at_once()) < 10
+    assert asyncio.run(all_at_once()) < 200  # one after the other, they would take twice as long
