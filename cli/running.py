@@ -8,7 +8,7 @@ from pathlib import Path
 from embedded import processes
 
 SERVER, WORKER = "cli serve", "cli worker"  # as they stand in a command line
-END_SECONDS = 30
+END_SECONDS = 60
 
 
 @dataclass(frozen=True)

@@ -5,10 +5,10 @@ from __future__ import annotations
 import argparse
 import atexit
 import errno
+import logging
 import os
 import shutil
 import socket
-import sys
 import time
 from functools import partial
 from pathlib import Path
@@ -25,8 +25,10 @@ from runtime import house as houses
 from runtime import logs
 from runtime.settings import Settings, current
 
+log = logging.getLogger(__name__)
+
 ADDRESS_SECONDS = 10
-READY_SECONDS = 60
+READY_SECONDS = 120
 
 
 def run(args: argparse.Namespace) -> int:
@@ -111,7 +113,7 @@ def tell_gateway(settings: Settings, url: str) -> None:
     try:
         httpx.post(f"{gateway}/_control/base_url", json={"base_url": url}, timeout=10).raise_for_status()
     except httpx.HTTPError as error:
-        sys.stderr.write(f"busbar: the sandbox gateway was not told the address: {error}\n")
+        log.warning("the sandbox gateway was not told the address", extra={"error": str(error)})
 
 
 def _count_together(data_dir: Path) -> None:
@@ -130,7 +132,7 @@ def _wait_until_up(url: str, family: Children) -> None:
     deadline = time.monotonic() + READY_SECONDS
     while time.monotonic() < deadline and not family.lacking():
         try:
-            if httpx.get(f"{url}/healthz", timeout=2, trust_env=False).status_code == 200:
+            if httpx.get(f"{url}/healthz", timeout=10, trust_env=False).status_code == 200:
                 return
         except httpx.HTTPError:
             time.sleep(0.05)

@@ -6,6 +6,7 @@ import mmap
 import select
 import socket
 import time
+from collections.abc import Iterable
 from typing import Any
 
 from gunicorn.http.parser import RequestParser
@@ -40,8 +41,7 @@ class Worker(ThreadWorker):
         super().wait_for_and_dispatch_events(timeout)
 
     def accept(self, listener: socket.socket) -> None:
-        own = self.nr_conns + 1
-        if own > min((count for count in _open if count), default=own):
+        if has_more(self.nr_conns + 1, _open):
             time.sleep(YIELD_S)
         super().accept(listener)
         _open[self.age % PLACES] = self.nr_conns + 1
@@ -51,6 +51,11 @@ class Worker(ThreadWorker):
         while result is True and self.alive and self.nr_conns <= self.cfg.threads and _goes_on(conn):
             result = super().handle(conn)
         return result
+
+
+def has_more(own: int, counts: Iterable[int]) -> bool:
+    """Whether a process has more connections than the one with the fewest; `counts` are one more, 0 is no process."""
+    return own > min((count for count in counts if count), default=own)
 
 
 def _goes_on(conn: TConn) -> bool:

@@ -85,7 +85,7 @@ def tell(house: House, provider_id: UUID, *types: str, about: UUID | None = None
     return about
 
 
-def eventually(true: Callable[[], object], seconds: float = 20) -> None:
+def eventually(true: Callable[[], object], seconds: float = 180) -> None:
     """Wait until something becomes true; fail when it does not."""
     deadline = time.monotonic() + seconds
     while not true():

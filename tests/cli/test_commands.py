@@ -20,7 +20,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def busbar(
-    *arguments: str, env: Mapping[str, str] | None = None, seconds: float = 60
+    *arguments: str, env: Mapping[str, str] | None = None, seconds: float = 300
 ) -> subprocess.CompletedProcess[str]:
     """Run the command as a program of its own, with no setting but those given."""
     clean = {name: value for name, value in os.environ.items() if not name.startswith("BUSBAR_")}

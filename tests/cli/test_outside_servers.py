@@ -91,8 +91,8 @@ def test_a_configured_database_and_queue_are_used_instead_of_embedded_ones(
         site.call("POST", "/v1/webhook-endpoints", {"url": hook.url})
         site.call("POST", "/v1/accounts", {"name": "One", "currency": "EUR", "country": "NL"})
         site.call("POST", "/v1/test-clock/advance", {"to": "2026-02-15T00:00:00Z"})
-        eventually(lambda: site.call("GET", "/v1/test-clock")["status"] == "ready", 60)
-        eventually(lambda: "account.created" in hook.events(), 40)
+        eventually(lambda: site.call("GET", "/v1/test-clock")["status"] == "ready")
+        eventually(lambda: "account.created" in hook.events())
     doctor = site.busbar("doctor")
     assert doctor.returncode == 0, doctor.stdout
     assert not (site.data_dir / "postgres").exists()
