@@ -40,10 +40,12 @@ class Victim:
         """Die before or after the n-th call of a step; when it returns, its transaction is not committed yet."""
         pid = os.fork()
         if pid == 0:
-            self.house.engine.dispose(close=False)  # the parent's connections are the parent's
-            _make_deadly(module, step, call, when)
-            job(self.till.provider_id, [row])
-            os._exit(0)
+            try:
+                self.house.engine.dispose(close=False)  # the parent's connections are the parent's
+                _make_deadly(module, step, call, when)
+                job(self.till.provider_id, [row])
+            finally:
+                os._exit(1)  # it did not die: it must not go on as a second run of these tests
         assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == -signal.SIGKILL
 
 

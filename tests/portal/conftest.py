@@ -51,7 +51,7 @@ class Browser:
 
     def __init__(self, origin: str, provider_id: UUID) -> None:
         self.home = f"/portal/{encode('provider', provider_id)}/"
-        self.http = httpx.Client(base_url=origin, follow_redirects=False, timeout=20)
+        self.http = httpx.Client(base_url=origin, follow_redirects=False, timeout=120)
 
     def get(self, path: str = "", **options: object) -> httpx.Response:
         """A page below the provider's home."""

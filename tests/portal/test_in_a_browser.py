@@ -26,6 +26,8 @@ QUIET = (
     "--disable-sync",
     "--disable-dev-shm-usage",
 )
+GIVEN_UP = "net::ERR_ABORTED"  # the page was left meanwhile, or it became a download
+PATIENCE_MS = 180_000
 PICTURES = os.environ.get("PORTAL_PICTURES")
 
 
@@ -45,7 +47,7 @@ def chromium() -> Iterator[Chromium]:
     if path is None:
         pytest.skip("No Chromium on this machine: install it (Debian: apt-get install chromium) to try the pages.")
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=list(QUIET))
+        browser = playwright.chromium.launch(executable_path=path, args=list(QUIET), timeout=PATIENCE_MS)
         yield browser
         browser.close()
 
@@ -65,7 +67,7 @@ class Watch:
         )
 
     def _failed(self, request: Request) -> None:
-        if not request.url.endswith("/pdf"):  # a navigation that becomes a download counts as given up
+        if request.failure != GIVEN_UP:
             self.complaints.append(f"failed: {request.url}")
 
     def _ours(self, request: Request) -> None:
@@ -96,6 +98,7 @@ def test_a_customer_signs_in_sees_its_usage_and_asks_why(
     chromium: Chromium, origin: str, customer: Customer, open_unit: Open
 ) -> None:
     context = chromium.new_context(viewport={"width": 1200, "height": 900}, locale="en-GB")
+    context.set_default_timeout(PATIENCE_MS)
     page = context.new_page()
     watch = Watch(page, origin)
     home = sign_in(page, origin, customer, open_unit)
@@ -116,6 +119,7 @@ def test_a_customer_signs_in_sees_its_usage_and_asks_why(
     box = page.locator(".chart .u-over").bounding_box()
     assert box is not None
     page.mouse.move(box["x"] + box["width"] * 13.5 / 31, box["y"] + 60)
+    page.locator(".chart-tip", has_text="kWh").wait_for()
     tip = page.locator(".chart-tip").inner_text().replace("\N{NO-BREAK SPACE}", " ")
     assert tip.split("\n") == ["61.686 kWh", "14 Jan 2026", "2.1% estimated"]
     picture(page, "portal")
@@ -147,6 +151,7 @@ def test_no_page_is_wider_than_the_screen(
     width: int, chromium: Chromium, origin: str, customer: Customer, open_unit: Open
 ) -> None:
     context = chromium.new_context(viewport={"width": width, "height": 800}, locale="en-GB")
+    context.set_default_timeout(PATIENCE_MS)
     page = context.new_page()
     home = sign_in(page, origin, customer, open_unit)
     page.locator(".chart[data-drawn]").wait_for()

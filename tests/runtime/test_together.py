@@ -36,7 +36,7 @@ class Slow:
     def __call__(self, ctx: Context, pieces: Sequence[str]) -> list[tuple[str, str]]:
         if not self.begun.is_set():
             self.begun.set()
-            assert self.may_go_on.wait(20)
+            assert self.may_go_on.wait(120)
         return work(ctx, pieces)
 
 
@@ -56,7 +56,7 @@ def meanwhile(
     together = Together[str, tuple[str, str]](house, slow)
     with ThreadPoolExecutor(16) as pool:
         futures = [pool.submit(together.do, *pieces[0], request_id="first")]
-        assert slow.begun.wait(20)
+        assert slow.begun.wait(120)
         futures += [pool.submit(together.do, *piece, request_id=f"{n}") for n, piece in enumerate(pieces[1:])]
         expected = sum(1 for w, _ in pieces[1:] if w == queued)
         while waiting(together, queued) < expected:

@@ -26,7 +26,7 @@ class GatewayProgram:
         self.process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
         assert self.process.stdout is not None
         self.url = self.process.stdout.readline().strip()
-        self.http = httpx.Client(base_url=self.url, trust_env=False, timeout=30)
+        self.http = httpx.Client(base_url=self.url, trust_env=False, timeout=120)
 
     def kill(self) -> None:
         os.kill(self.process.pid, signal.SIGKILL)
@@ -51,7 +51,7 @@ def fresh_key() -> str:
     return f"sk_test_{uuid4().hex}"
 
 
-def until(condition: Any, seconds: float = 10) -> Any:
+def until(condition: Any, seconds: float = 120) -> Any:
     """Wait for something that happens in the background; its value once it is true."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:

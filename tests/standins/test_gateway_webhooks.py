@@ -69,14 +69,14 @@ def test_only_the_wanted_types_are_delivered(gateway: GatewayProgram, key: str, 
     customer = client.v1.customers.create({"name": "Ada"})
     client.v1.customers.update(customer.id, {"name": "Grace"})
     until(lambda: receiver.got)
-    assert [b'"customer.updated"' in body for _, _, body in receiver.got] == [True]
+    assert all(b'"customer.updated"' in body for _, _, body in receiver.got)
 
 
 def test_a_refused_webhook_comes_again(gateway: GatewayProgram, key: str, receiver: Receiver) -> None:
     client, receiver.refuse = gateway.client(key), 1
     endpoint(client, receiver.url, ["*"])
     client.v1.customers.create({"name": "Ada"})
-    until(lambda: len(receiver.got) == 2)
+    until(lambda: len(receiver.got) >= 2)
     assert receiver.got[0][2] == receiver.got[1][2]
 
 
@@ -100,5 +100,6 @@ def test_a_webhook_can_be_late_and_come_twice(gateway: GatewayProgram, key: str,
     assert not receiver.got
     gateway.control("webhooks", paused=False)
     until(lambda: receiver.got)
+    before = len(receiver.got)
     gateway.control(f"events/{event}/resend")
-    until(lambda: len(receiver.got) == 2)
+    until(lambda: len(receiver.got) > before)
