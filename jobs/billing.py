@@ -27,6 +27,8 @@ def _bill(provider_id: UUID, run_id: UUID) -> None:
             payers = runs.claim(ctx, run_id)
         if not payers:
             return
+        with unit(provider_id, actor=ACTOR) as ctx:
+            runs.prepare(ctx, run_id, payers)
         with unit(provider_id, actor=ACTOR, bulk=True) as ctx:
             runs.bill(ctx, run_id, payers)
         with unit(provider_id, actor=ACTOR, bulk=True) as ctx:

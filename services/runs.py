@@ -34,6 +34,7 @@ from services import (
     invoicing_charges,
     invoicing_documents,
     invoicing_finalize,
+    invoicing_taxes,
 )
 from services.context import Context
 from services.sets import add_rows, among, change_rows
@@ -152,6 +153,21 @@ def _pending(ctx: Context, run_id: UUID, *columns: Any) -> Any:
         )
         .with_for_update(skip_locked=True)
     )
+
+
+def prepare(ctx: Context, run_id: UUID, payers: Collection[UUID]) -> None:
+    """Ask what is decided outside, about payers that were claimed and before anything of them is locked.
+
+    Whoever cannot be billed without an answer is parked with the reason; the others go on to `bill`.
+    """
+    table = BillingRunPayer
+    rows = ctx.session.execute(
+        select(table.payer_id, table.bill_on).where(
+            table.provider_id == ctx.provider.id, table.run_id == run_id, among(table.payer_id, payers)
+        )
+    )
+    for payer_id, undecided in invoicing_taxes.ask_outside(ctx, dict(rows.all())).items():
+        _park(ctx, run_id, payer_id, undecided.code, undecided.detail)
 
 
 def bill(ctx: Context, run_id: UUID, payers: Collection[UUID]) -> None:
@@ -308,18 +324,20 @@ def _finalize(
     make_final: Callable[[Context, Sequence[Document]], None],
 ) -> None:
     """Make drafts final together; when that fails, one by one, and one that fails alone is left to a person."""
-    if _finalized(ctx, drafts, make_final):
+    if _not_final(ctx, drafts, make_final) is None:
         return
     for draft in drafts:
-        if not _finalized(ctx, [draft], make_final):
+        failure = _not_final(ctx, [draft], make_final)
+        if failure is not None:
             draft.finalizes = False
-            detail = f"The draft {encode(kind, draft.id)} could not be made final."
+            detail = f"The draft {encode(kind, draft.id)} could not be made final: {_reason(failure)[1]}"
             _park(ctx, run_id, draft.account_id, "not_finalized", detail)
 
 
-def _finalized(
+def _not_final(
     ctx: Context, drafts: Sequence[Document], make_final: Callable[[Context, Sequence[Document]], None]
-) -> bool:
+) -> Exception | None:
+    """Make drafts final, all or nothing; what went wrong, if something did."""
     try:
         with ctx.session.begin_nested():  # a savepoint
             make_final(ctx, drafts)
@@ -327,8 +345,8 @@ def _finalized(
         raise
     except Exception as error:  # one document that cannot be made final must not hold up the others
         log.warning("finalizing failed", extra={"drafts": len(drafts)}, exc_info=error)
-        return False
-    return True
+        return error
+    return None
 
 
 def _close(ctx: Context, run_id: UUID) -> None:

@@ -16,10 +16,14 @@ from billing.periods import local_date
 from core.errors import Conflict, Invalid
 from models.accounts import Account
 from models.billing import BillingRun, BillingRunPayer, Invoice, InvoiceLine
+from models.credit_notes import CreditNote, CreditNoteLine
 from services import draft_approval, invoicing_pdf, lookups, runs
 from services.context import Context, visible
+from services.credit_notes_view import credit_note_json
+from services.credit_notes_view import line_json as note_line_json
 from services.invoicing_view import invoice_json, line_json
 from services.paging import Slice, Window, in_order, newest_first
+from services.sets import among
 
 # A run for a few accounts is done while the caller waits; a dry run always is, so it has a limit.
 AT_ONCE_MOST = 25
@@ -55,11 +59,26 @@ class DryDocument:
 
 
 @dataclass(frozen=True)
+class DryCreditNote:
+    """A credit note that would be made, with its lines in order."""
+
+    note: CreditNote
+    lines: Sequence[CreditNoteLine]
+
+    @property
+    def json(self) -> dict[str, Any]:
+        """As JSON values. It has no id, and no run has made it."""
+        shown = {name: value for name, value in credit_note_json(self.note).items() if name != "id"}
+        return shown | {"billing_run": None, "lines": [note_line_json(line) for line in self.lines]}
+
+
+@dataclass(frozen=True)
 class DryRun:
     """What a run would do. Nothing of it is stored."""
 
     as_of: datetime
     documents: Sequence[DryDocument]
+    credit_notes: Sequence[DryCreditNote]
     payers: Sequence[BillingRunPayer]
 
 
@@ -115,7 +134,7 @@ def tried(ctx: Context, until: datetime, accounts: Sequence[str] | None) -> DryR
         raise Invalid("too_many_accounts", f"A dry run is for {DRY_MOST} payers at most: name accounts.", "/accounts")
     run = runs.make(ctx, until, runs.REQUEST, payers, finalizes=True)
     _bill_all(ctx, run.id)
-    return DryRun(until, _documents(ctx, run.id), _payers_of(ctx, run.id))
+    return DryRun(until, _documents(ctx, run.id), _credit_notes(ctx, run.id), _payers_of(ctx, run.id))
 
 
 @contextmanager
@@ -175,6 +194,7 @@ def _finish(ctx: Context, run_id: UUID) -> None:
 
 def _bill_all(ctx: Context, run_id: UUID) -> None:
     while payers := runs.claim(ctx, run_id):
+        runs.prepare(ctx, run_id, payers)
         runs.bill(ctx, run_id, payers)
 
 
@@ -199,6 +219,22 @@ def _payers_of(ctx: Context, run_id: UUID) -> Sequence[BillingRunPayer]:
         .order_by(BillingRunPayer.payer_id)
         .execution_options(populate_existing=True)
     ).all()
+
+
+def _credit_notes(ctx: Context, run_id: UUID) -> list[DryCreditNote]:
+    notes = ctx.session.scalars(
+        select(CreditNote)
+        .where(CreditNote.provider_id == ctx.provider.id, CreditNote.run_id == run_id)
+        .order_by(CreditNote.account_id, CreditNote.currency, CreditNote.id)
+    ).all()
+    table = CreditNoteLine
+    lines: defaultdict[UUID, list[CreditNoteLine]] = defaultdict(list)
+    wanted = among(table.credit_note_id, [note.id for note in notes])
+    for line in ctx.session.scalars(
+        select(table).where(table.provider_id == ctx.provider.id, wanted).order_by(table.position)
+    ):
+        lines[line.credit_note_id].append(line)
+    return [DryCreditNote(note, lines[note.id]) for note in notes]
 
 
 def _documents(ctx: Context, run_id: UUID) -> list[DryDocument]:

@@ -29,6 +29,8 @@ def work(open_unit: Open, run_id: UUID) -> None:
         if not payers:
             break
         with open_unit() as ctx:
+            runs.prepare(ctx, run_id, payers)
+        with open_unit() as ctx:
             runs.bill(ctx, run_id, payers)
     more = True
     while more:
