@@ -10,12 +10,12 @@ def utc(value: datetime) -> datetime:
     """The same instant in UTC. A naive time has no place in Busbar."""
     if value.tzinfo is None:
         raise ValueError("an instant needs a time zone")
-    return value.astimezone(UTC)
+    return value if value.tzinfo is UTC else value.astimezone(UTC)
 
 
 def rfc3339(value: datetime) -> str:
     """`2026-02-01T00:00:00Z`, with a fraction only where there is one."""
-    return utc(value).isoformat().replace("+00:00", "Z")
+    return utc(value).isoformat().removesuffix("+00:00") + "Z"
 
 
 def parse_instant(text: str) -> datetime:

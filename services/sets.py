@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 import orjson
@@ -31,7 +31,7 @@ from sqlalchemy.types import TypeEngine
 
 from models.base import Base
 from services.context import Context
-from stores.statements import chunks, run
+from stores.statements import PLANNED_ANEW, chunks, run
 
 # How many rows a statement writes: its arrays are held once more while they are packed.
 ROWS_AT_ONCE = 5_000
@@ -59,7 +59,7 @@ def add_rows(
     Returns:
         How many rows were written.
     """
-    return _run(ctx, _insert(table, tuple(rows[0]), pass_over_known), rows) if rows else 0
+    return _run(ctx, partial(_insert, table, pass_over_known), rows) if rows else 0
 
 
 def change_rows(ctx: Context, table: type[Base], rows: Sequence[Mapping[str, Any]]) -> None:
@@ -69,13 +69,25 @@ def change_rows(ctx: Context, table: type[Base], rows: Sequence[Mapping[str, Any
         rows: all with the same members, the columns of the primary key among them.
     """
     if rows:
-        _run(ctx, _update(table, tuple(rows[0])), rows)
+        _run(ctx, partial(_update, table), rows)
 
 
-def _run(ctx: Context, statement: _Statement, rows: Sequence[Mapping[str, Any]]) -> int:
-    return sum(
-        run(ctx.session, statement.text, statement.parameters(some)).rowcount for some in chunks(rows, ROWS_AT_ONCE)
-    )
+def _run(ctx: Context, stated: Callable[[_Shape], _Statement], rows: Sequence[Mapping[str, Any]]) -> int:
+    written = 0
+    for some in chunks(rows, ROWS_AT_ONCE):
+        columns = {name: [row[name] for row in some] for name in rows[0]}
+        statement = stated(tuple((name, _is_shared(values)) for name, values in columns.items()))
+        written += run(ctx.session, statement.text, statement.parameters(columns)).rowcount
+    return written
+
+
+# The members of rows, each with whether all rows share one value, which then travels once.
+_Shape = tuple[tuple[str, bool], ...]
+
+
+def _is_shared(values: Sequence[Any]) -> bool:
+    first = values[0]
+    return len(values) > PLANNED_ANEW and all(value is first for value in values)
 
 
 @dataclass(frozen=True)
@@ -92,11 +104,19 @@ class _Member:
     attribute: str
     column: str
     packing: _Packing
+    shared: bool
 
-    def values(self, rows: Sequence[Mapping[str, Any]]) -> list[Any]:
-        found = [row[self.attribute] for row in rows]
+    def packed(self, values: Sequence[Any]) -> Any:
+        """What travels: one value of all rows, or a list."""
         to = self.packing.to
-        return found if to is None else [None if value is None else to(value) for value in found]
+        if self.shared:
+            return values[0] if to is None or values[0] is None else to(values[0])
+        return values if to is None else [None if value is None else to(value) for value in values]
+
+    @property
+    def source(self) -> str:
+        """How a statement says it, before any cast: the parameter of all rows, or a column of the arrays."""
+        return f"%({self.attribute})b::{self.packing.kind}" if self.shared else f'rows."{self.column}"'
 
 
 @dataclass(frozen=True)
@@ -104,8 +124,8 @@ class _Statement:
     text: str
     members: Sequence[_Member]
 
-    def parameters(self, rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-        return {member.attribute: member.values(rows) for member in self.members}
+    def parameters(self, columns: Mapping[str, Sequence[Any]]) -> dict[str, Any]:
+        return {member.attribute: member.packed(columns[member.attribute]) for member in self.members}
 
 
 def _json(value: Any) -> str:
@@ -136,9 +156,9 @@ _PACKINGS: tuple[tuple[type[TypeEngine[Any]], _Packing], ...] = (
 )
 
 
-def _members(table: type[Base], attributes: Sequence[str]) -> tuple[_Member, ...]:
+def _members(table: type[Base], shape: _Shape) -> tuple[_Member, ...]:
     columns = table.__mapper__.columns
-    return tuple(_Member(name, columns[name].name, _packing(columns[name].type)) for name in attributes)
+    return tuple(_Member(name, columns[name].name, _packing(columns[name].type), shared) for name, shared in shape)
 
 
 def _packing(kind: TypeEngine[Any]) -> _Packing:
@@ -149,8 +169,9 @@ def _packing(kind: TypeEngine[Any]) -> _Packing:
 
 
 def _source(members: Sequence[_Member]) -> str:
-    arrays = ", ".join(f"%({m.attribute})b::{m.packing.kind}[]" for m in members)
-    return f"unnest({arrays}) AS rows ({_columns(members)})"
+    own = [m for m in members if not m.shared]
+    arrays = ", ".join(f"%({m.attribute})b::{m.packing.kind}[]" for m in own)
+    return f"unnest({arrays}) AS rows ({_columns(own)})"
 
 
 def _columns(members: Sequence[_Member]) -> str:
@@ -159,13 +180,13 @@ def _columns(members: Sequence[_Member]) -> str:
 
 def _value(member: _Member) -> str:
     cast = f"::{member.packing.cast}" if member.packing.cast else ""
-    return f'rows."{member.column}"{cast}'
+    return f"{member.source}{cast}"
 
 
 # ruff: noqa: S608 (names of our own tables and columns; values are parameters)
 @cache
-def _insert(table: type[Base], attributes: tuple[str, ...], pass_over_known: bool) -> _Statement:
-    members = _members(table, attributes)
+def _insert(table: type[Base], pass_over_known: bool, shape: _Shape) -> _Statement:
+    members = _members(table, shape)
     values = ", ".join(_value(m) for m in members)
     known = " ON CONFLICT DO NOTHING" if pass_over_known else ""
     into = f"INSERT INTO {table.__tablename__} ({_columns(members)})"
@@ -173,8 +194,8 @@ def _insert(table: type[Base], attributes: tuple[str, ...], pass_over_known: boo
 
 
 @cache
-def _update(table: type[Base], attributes: tuple[str, ...]) -> _Statement:
-    members = _members(table, attributes)
+def _update(table: type[Base], shape: _Shape) -> _Statement:
+    members = _members(table, shape)
     stored = table.__table__
     assert isinstance(stored, Table)
     keys = {column.name for column in stored.primary_key}
