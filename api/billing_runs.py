@@ -106,5 +106,6 @@ def _dry(found: DryRun) -> dict[str, Any]:
         "billed_count": states["done"],
         "parked_count": states["parked"],
         "invoices": [document.json for document in found.documents],
+        "credit_notes": [note.json for note in found.credit_notes],
         "payers": found.payers,
     }

@@ -159,7 +159,8 @@ def by_lines(invoiced: Invoiced, wanted: Sequence[Wanted]) -> Credit:
     """Parts of lines, net; their taxes come on top.
 
     Raises:
-        Invalid: `line_unknown`, `line_repeated`, `credit_exceeds_rest`, `nothing_to_credit`; each names its line.
+        Invalid: `line_unknown`, `line_repeated`, `amount_or_quantity`, `credit_exceeds_rest`, `nothing_to_credit`; each
+            names its line.
     """
     lines = {line.id: line for line in invoiced.lines}
     errors = [error for i, want in enumerate(wanted) for error in _errors(lines, wanted, i, want)]
@@ -227,6 +228,8 @@ def _errors(lines: Mapping[UUID, InvoicedLine], wanted: Sequence[Wanted], i: int
         yield FieldError(f"{at}/line", "line_unknown", "This invoice has no such line.")
     elif any(want.line_id == other.line_id for other in wanted[:i]):
         yield FieldError(f"{at}/line", "line_repeated", "Name each line once.")
+    elif want.amount is not None and want.quantity is not None:
+        yield FieldError(f"{at}/quantity", "amount_or_quantity", "Name an amount or a quantity, not both.")
     elif want.quantity is not None and want.quantity > line.rest_quantity:
         detail = f"At most {line.rest_quantity.normalize():f} of this line's quantity can be credited."
         yield FieldError(f"{at}/quantity", "credit_exceeds_rest", detail)

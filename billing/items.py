@@ -118,6 +118,7 @@ class Claim:
         net_amount: the sum of all its charges so far, credits and adjustments included, in minor units.
         reduced: what coupons took off them, in minor units: without, they would come to that much more.
         drawn: of a committed amount, how much usage has drawn from it so far, in minor units.
+        credited: what credit notes gave back of its charges, in minor units, as they were priced.
     """
 
     claim_id: UUID
@@ -128,6 +129,7 @@ class Claim:
     discount: Decimal = ZERO
     drawn: int = 0
     reduced: int = 0
+    credited: int = 0
 
 
 @dataclass(frozen=True)

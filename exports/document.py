@@ -14,9 +14,11 @@ from typing import Literal
 from core.period import Period
 
 DEFAULT_COLOUR = "#1d4ed8"
+# Documents that stand in the books, and have a number and a date.
+ISSUED = ("invoice", "credit_note")
 
 # An invoice is owed and has a number. A pro forma shows what one would say; a statement what is not billed yet, net.
-Kind = Literal["invoice", "pro_forma", "statement"]
+Kind = Literal["invoice", "credit_note", "pro_forma", "statement"]
 
 
 @dataclass(frozen=True)
@@ -182,6 +184,14 @@ class PaymentInstructions:
 
 
 @dataclass(frozen=True)
+class Corrected:
+    """An invoice that a credit note corrects, and when that was issued (EN 16931 BT-25, BT-26)."""
+
+    number: str
+    issued_on: date
+
+
+@dataclass(frozen=True)
 class InvoiceDocument:
     """A whole invoice, or what looks like one.
 
@@ -196,6 +206,7 @@ class InvoiceDocument:
         lines_apart: how many lines stand apart, in a file beside this document whose groups only sum them up; 0 where
             the groups have every line.
         cost_centres: what the lines come to by cost centre; nothing where they have none.
+        corrects: the invoices that a credit note is about (EN 16931 BG-3).
         watermark: printed across each page.
 
     Raises:
@@ -225,6 +236,7 @@ class InvoiceDocument:
     lines_apart: int = 0
     cost_centres: tuple[CostCentre, ...] = ()
     kind: Kind = "invoice"
+    corrects: tuple[Corrected, ...] = ()
     watermark: Literal["draft", "void"] | None = None
 
     def __post_init__(self) -> None:
@@ -237,5 +249,5 @@ class InvoiceDocument:
             raise ValueError("the amount due is not the total less what is settled")
         if self.cost_centres and sum(each.amount for each in self.cost_centres) != self.subtotal_amount:
             raise ValueError("the cost centres do not add up to the subtotal")
-        if self.number is None and self.watermark is None and self.kind == "invoice":
+        if self.number is None and self.watermark is None and self.kind in ISSUED:
             raise ValueError("a document without a number is a draft or void")

@@ -12,7 +12,7 @@ from uuid import UUID
 
 from core.ids import decode
 from runtime.unit import unit
-from services import collection, dunning, events
+from services import collection, document_mails, dunning, events
 from services.clock import system_now
 from services.context import Context
 from services.events import Event
@@ -26,8 +26,16 @@ def _collect(ctx: Context, event: Event) -> None:
     collection.collect(ctx, event.object_id, "finalized")
 
 
+def _mail(ctx: Context, event: Event) -> None:
+    document_mails.invoice(ctx, event.object_id)
+
+
 def _recover(ctx: Context, event: Event) -> None:
     dunning.recover(ctx, event.object_id)
+
+
+def _give_up(ctx: Context, event: Event) -> None:
+    dunning.give_up(ctx, event.object_id)
 
 
 def _decide_again(ctx: Context, event: Event) -> None:
@@ -40,9 +48,10 @@ def _try_new_method(ctx: Context, event: Event) -> None:
 
 
 REACTIONS: Mapping[str, tuple[Reaction, ...]] = {
-    "invoice.finalized": (_collect,),
+    "invoice.finalized": (_collect, _mail),
     "invoice.paid": (_recover,),
     "invoice.voided": (_recover,),
+    "invoice.written_off": (_give_up,),
     "payment.failed": (_decide_again,),
     "payment.requires_action": (_decide_again,),
     "payment_method.attached": (_try_new_method,),

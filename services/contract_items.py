@@ -23,7 +23,7 @@ from models.billing import BilledSpan, Charge
 from models.catalog import Meter, Plan, PlanVersion, Price, PriceCorrection, Product
 from models.places import Assignment, Point, Site
 from models.subscriptions import Subscription, SubscriptionItem, SubscriptionItemTerm
-from services import contract_calendars, coupons_redeemed
+from services import claims_credited, contract_calendars, coupons_redeemed
 from services.context import Context
 from services.sets import among
 
@@ -68,6 +68,14 @@ class Contracts:
     redeemed: Mapping[UUID, Redeemed]
 
 
+@dataclass(frozen=True)
+class _Gone:
+    """By claim, what coupons took off, and what credit notes gave back of its charges, in minor units."""
+
+    reduced: Mapping[UUID, int]
+    credited: Mapping[UUID, int]
+
+
 def load(ctx: Context, payers: Collection[UUID]) -> Contracts:
     """The items of all accounts that these payers pay for, in a fixed number of queries."""
     return _load(ctx, among(Account.payer_id, payers))
@@ -96,6 +104,7 @@ def _load(ctx: Context, wanted: ColumnElement[bool], *, as_agreed: bool = False)
     terms_of, claims_of = _by_item(terms), _by_item(claims)
     redeemed = coupons_redeemed.load(ctx, wanted)
     reduced = {claim: sum(t.amount for t in its) for each in redeemed.values() for claim, its in each.taken.items()}
+    gone = _Gone(reduced, claims_credited.load(ctx, wanted))
     currencies = {row.currency for row in rows}
     terms_by_price = {
         (key, currency): _price_terms(row, currency)
@@ -105,7 +114,7 @@ def _load(ctx: Context, wanted: ColumnElement[bool], *, as_agreed: bool = False)
     calendars = contract_calendars.load(ctx, wanted)
     items = tuple(
         calendars[row.subscription_id].follow(
-            _item(row, terms_of[row.item_id], claims_of[row.item_id], terms_by_price, zones.get(row.item_id), reduced),
+            _item(row, terms_of[row.item_id], claims_of[row.item_id], terms_by_price, zones.get(row.item_id), gone),
             as_agreed=as_agreed,
         )
         for row in rows
@@ -312,7 +321,7 @@ def _item(
     claims: Iterable[Any],
     prices: Mapping[tuple[UUID, str], PriceTerms],
     usage_zone: str | None,
-    reduced: Mapping[UUID, int],
+    gone: _Gone,
 ) -> Item:
     timeline = fold(
         TermRow(utc(t.from_at), t.price_id, t.quantity, t.ended, t.recorded_at, t.id.hex, t.discount) for t in terms
@@ -327,14 +336,15 @@ def _item(
         terms=tuple(
             AgreedTerm(t.start, t.end, prices[t.price_id, row.currency], t.quantity, t.discount) for t in timeline
         ),
-        claims=tuple(_claim(c, prices[c.price_id, row.currency], reduced.get(c.id, 0)) for c in claims),
+        claims=tuple(_claim(c, prices[c.price_id, row.currency], gone) for c in claims),
         usage_zone=usage_zone,
     )
 
 
-def _claim(row: Any, price: PriceTerms, reduced: int) -> Claim:
-    billed = (int(row.net_amount), row.discount, int(row.drawn), reduced)
-    return Claim(row.id, period_of(row.span), price, row.quantity, *billed)
+def _claim(row: Any, price: PriceTerms, gone: _Gone) -> Claim:
+    billed = (int(row.net_amount), row.discount, int(row.drawn))
+    taken = gone.reduced.get(row.id, 0), gone.credited.get(row.id, 0)
+    return Claim(row.id, period_of(row.span), price, row.quantity, *billed, *taken)
 
 
 def period_of(span: Range[Any]) -> Period:

@@ -62,7 +62,7 @@ def set_policy(ctx: Context, steps: Sequence[Mapping[str, Any]]) -> Policy:
 def open_case(ctx: Context, invoice_id: UUID) -> None:
     """An invoice is overdue: open its case, once, under the policy as it is now."""
     invoice = lookups.by_id(ctx, Invoice, "invoice", invoice_id, lock=True)
-    if not _owed(invoice) or invoice.due_at is None or invoice.due_at > ctx.now:
+    if invoice.status != INVOICE_OPEN or not _owed(invoice) or invoice.due_at is None or invoice.due_at > ctx.now:
         return
     policy = policy_of(ctx)
     case_id = new_id()
@@ -106,8 +106,7 @@ def work(ctx: Context, case_id: UUID) -> None:
     if decision.recovered:
         _recover(ctx, case)
     elif decision.exhausted:
-        case.status, case.closed_at = DUNNING_CASE.apply(case.status, EXHAUST), ctx.now
-        _tell(ctx, "dunning_case.exhausted", case)
+        _exhaust(ctx, case)
     ctx.session.flush()
 
 
@@ -119,6 +118,20 @@ def recover(ctx: Context, invoice_id: UUID) -> None:
     case, invoice = _locked(ctx, found)
     if not _owed(invoice):
         _recover(ctx, case)
+
+
+def give_up(ctx: Context, invoice_id: UUID) -> None:
+    """An invoice was written off: nobody is reminded of it any more. What its case had switched off stays off."""
+    found = _case_of(ctx, invoice_id)
+    if found is None:
+        return
+    case, invoice = _locked(ctx, found)
+    if invoice.status != UNCOLLECTIBLE or case.status not in (OPEN, PAUSED):
+        return
+    if case.status == PAUSED:
+        case.status = DUNNING_CASE.apply(case.status, UNPAUSE)
+    _exhaust(ctx, case)
+    ctx.session.flush()
 
 
 def look_again(ctx: Context, invoice_id: UUID) -> None:
@@ -284,6 +297,11 @@ def _act(ctx: Context, case: DunningCase, invoice: Invoice, action: Action) -> N
     else:
         for subscription_id in suspensions.of_case(ctx, case.id):
             provisioning.deprovision(ctx, subscription_id, suspensions.DUNNING)
+
+
+def _exhaust(ctx: Context, case: DunningCase) -> None:
+    case.status, case.closed_at, case.next_at = DUNNING_CASE.apply(case.status, EXHAUST), ctx.now, None
+    _tell(ctx, "dunning_case.exhausted", case)
 
 
 def _recover(ctx: Context, case: DunningCase) -> None:

@@ -16,6 +16,7 @@ from uuid import UUID
 from sqlalchemy.dialects.postgresql import Range
 
 from billing.adjustments import ADJUSTMENT, Closed, adjust, closed_spans, correct
+from billing.credited_claims import left_of_credited
 from billing.drawdown import DRAWDOWN, drawn, waits_for_usage
 from billing.index_spans import indexed_spans
 from billing.items import USAGE
@@ -73,7 +74,7 @@ def propose_for(ctx: Context, payers: Collection[UUID], as_of: datetime, closed:
     billed = closed_spans(contracts.items, since, shrunk, indexes)
     charges += _adjustments(ctx, billed, as_of, indexes)
     charges += correct(contracts.items, since, as_of, shrunk)
-    charges = reduced(contracts.items, charges, contracts.redeemed)
+    charges = left_of_credited(contracts.items, reduced(contracts.items, charges, contracts.redeemed))
     charges += drawn(contracts.items, charges, as_of)
     return Proposed(contracts, Proposal(proposal.shrunk, charges, proposal.parked))
 

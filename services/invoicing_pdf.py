@@ -114,8 +114,8 @@ def written(
     assert invoice.issued_on is not None
     assert invoice.due_at is not None
     return InvoiceDocument(
-        seller=_seller(ctx, seller),
-        buyer=_buyer(buyer),
+        seller=seller_of(ctx, seller),
+        buyer=buyer_of(buyer),
         number=invoice.number,
         issued_on=invoice.issued_on,
         currency=invoice.currency,
@@ -123,7 +123,7 @@ def written(
         lines_apart=lines_apart,
         kind=kind,
         subtotal_amount=invoice.net_amount,
-        taxes=tuple(_tax(tax) for tax in invoice.taxes),
+        taxes=tuple(tax_of(tax) for tax in invoice.taxes),
         total_amount=invoice.total_amount,
         due_amount=invoice.total_amount,
         rounding_amount=invoice.rounding_amount,
@@ -139,7 +139,8 @@ def written(
     )
 
 
-def _seller(ctx: Context, stored: Mapping[str, Any]) -> Seller:
+def seller_of(ctx: Context, stored: Mapping[str, Any]) -> Seller:
+    """A seller as a document kept it."""
     logo = BLOBS.get(ctx.session, ctx.provider.id, bytes.fromhex(stored["logo"])) if stored["logo"] else None
     return Seller(
         name=stored["name"],
@@ -160,7 +161,8 @@ def _bank(stored: Mapping[str, Any], seller: Mapping[str, Any]) -> BankDetails |
     return BankDetails(**{"holder": seller["legal_name"], **details}) if details else None
 
 
-def _buyer(stored: Mapping[str, Any]) -> Buyer:
+def buyer_of(stored: Mapping[str, Any]) -> Buyer:
+    """A payer as a document kept it."""
     return Buyer(
         name=stored["name"],
         address=address_lines(stored["address"]),
@@ -180,7 +182,8 @@ def _payment(stored: Mapping[str, Any], seller: Mapping[str, Any]) -> PaymentIns
     )
 
 
-def _tax(stored: Mapping[str, Any]) -> DocumentTax:
+def tax_of(stored: Mapping[str, Any]) -> DocumentTax:
+    """A tax as a document kept it."""
     return DocumentTax(
         stored["category"], Decimal(stored["rate"]), stored["net_amount"], stored["tax_amount"], stored["name"]
     )

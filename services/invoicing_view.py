@@ -67,6 +67,8 @@ def line_json(line: InvoiceLine) -> dict[str, Any]:
         "unit_price": None if line.unit_price is None else format_decimal(line.unit_price),
         "exact": format_decimal(line.exact),
         "amount": line.amount,
+        "charged_amount": line.charged_amount,
+        "tax_inclusive": line.tax_inclusive,
         "tax_category": line.tax_category,
         "tax_rate": format_decimal(line.tax_rate),
         "reductions": line.reductions,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from api.schemas import ListQuery, Schema, fields
+from api.schemas.credit_notes import CreditNote, CreditNoteLine
 from api.schemas.invoices import Invoice, InvoiceLine
 
 STATUSES = ("running", "done")
@@ -35,15 +36,13 @@ class BillingRunPayersQuery(ListQuery):
 
 
 class Waiting(Schema):
-    """A span that could not be rated, or a document that would have been negative. The next run looks again."""
+    """A span that could not be rated. The next run looks again."""
 
     code = fields.String(required=True, example="quantity_negative")
     detail = fields.String(required=True)
     subscription = fields.TypeID("subscription")
     charge_code = fields.String()
     span = fields.Span()
-    currency = fields.Currency()
-    total_amount = fields.MinorAmount()
 
 
 class BillingRunPayer(Schema):
@@ -64,8 +63,15 @@ class DryInvoice(Invoice):
     lines = fields.List(fields.Nested(InvoiceLine), required=True, max_items=1_000_000)
 
 
+class DryCreditNote(CreditNote):
+    """A credit note that would be made, with its lines."""
+
+    id = fields.TypeID("credit_note")
+    lines = fields.List(fields.Nested(CreditNoteLine), required=True, max_items=1_000_000)
+
+
 class BillingRun(Schema):
-    """One pass of billing. A dry run has no id, and shows its invoices and payers at once."""
+    """One pass of billing. A dry run has no id, and shows its documents and payers at once."""
 
     id = fields.TypeID("billing_run")
     as_of = fields.Instant(required=True)
@@ -81,4 +87,7 @@ class BillingRun(Schema):
     created_at = fields.Instant()
     finished_at = fields.Instant(allow_none=True)
     invoices = fields.List(fields.Nested(DryInvoice), max_items=1_000_000)
+    credit_notes = fields.List(
+        fields.Nested(DryCreditNote), max_items=1_000_000, description="Where charges come to less than nothing."
+    )
     payers = fields.List(fields.Nested(BillingRunPayer), max_items=1_000_000)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from api.schemas import ExternalIdQuery, Resource, Schema, fields, rated
+from api.schemas.rated import Reduction
 from billing.metering.tail import Basis
 from billing.states import INVOICE
+from billing.tax.decision import CATEGORIES
 
 BASES = tuple(basis.value for basis in Basis)
 KINDS = ("recurring", "one_off", "usage", "credit", "adjustment", "drawdown")
@@ -23,9 +25,17 @@ class InvoiceQuery(ExternalIdQuery):
 class InvoiceTax(Schema):
     """The tax of one category and rate, computed once on the sum of its lines."""
 
-    category = fields.String(required=True, description="UNCL 5305: S standard, Z zero.", example="S")
+    category = fields.Enum(
+        CATEGORIES,
+        required=True,
+        description="UNCL 5305: S standard, Z zero, E exempt, AE reverse charge, G export, O outside the scope,"
+        " K supply within the European Union.",
+    )
     rate = fields.DecimalString(required=True, description="Per cent.", example="21")
     name = fields.String(required=True, example="VAT")
+    jurisdiction = fields.String(description="Who takes it, where several take one each on the same amount.")
+    reason = fields.String(description="The VATEX code of why none is due.", example="VATEX-EU-AE")
+    note = fields.String(description="The legal ground, as the document states it.")
     net_amount = fields.MinorAmount(required=True)
     tax_amount = fields.MinorAmount(required=True)
 
@@ -53,6 +63,11 @@ class Invoice(Resource):
     total_amount = fields.MinorAmount(required=True)
     settled_amount = fields.MinorAmount(required=True)
     due_amount = fields.MinorAmount(required=True)
+    credited_amount = fields.MinorAmount(required=True, description="What credit notes gave back of it.")
+    creditable_amount = fields.MinorAmount(
+        required=True,
+        description="What credit notes may still give back; less where later invoices gave back a part of its lines.",
+    )
     taxes = fields.List(fields.Nested(InvoiceTax), required=True)
     bill_on = fields.Date(required=True, description="The bill date, in the payer's zone.")
     issued_on = fields.Date(required=True, allow_none=True, description="In the payer's zone.")
@@ -60,6 +75,8 @@ class Invoice(Resource):
     finalized_at = fields.Instant(allow_none=True)
     paid_at = fields.Instant(allow_none=True)
     voided_at = fields.Instant(allow_none=True)
+    written_off_at = fields.Instant(allow_none=True)
+    write_off_reason = fields.String(allow_none=True)
     cost_centres = fields.List(
         fields.Nested(CostCentre), required=True, description="Sums by cost centre; empty where no line has one."
     )
@@ -110,7 +127,14 @@ class InvoiceLine(Schema):
     )
     exact = fields.DecimalString(required=True, description="The amount before it was rounded, in the major unit.")
     amount = fields.MinorAmount(required=True)
-    tax_category = fields.String(required=True)
+    charged_amount = fields.MinorAmount(
+        required=True, description="As it was priced: with tax where the price includes it, else the same."
+    )
+    tax_inclusive = fields.Boolean(required=True)
+    reductions = fields.List(
+        fields.Nested(Reduction), required=True, metadata={"description": "What coupons took off `charged_amount`."}
+    )
+    tax_category = fields.Enum(CATEGORIES, required=True)
     tax_rate = fields.DecimalString(required=True)
     quality = fields.Nested(Quality, required=True, allow_none=True, description="null where nothing is metered.")
     purchase_order = fields.String(allow_none=True)
@@ -236,13 +260,26 @@ class ExplainedDrawdown(Schema):
     of = fields.Nested(ExplainedDraw, required=True, allow_none=True, description="null: corrects earlier ones.")
 
 
+class ExplainedReduction(Reduction):
+    """What a coupon took off, and off what. Of a correction the differences that it makes."""
+
+    redemption = fields.TypeID("coupon_redemption", required=True)
+    span = fields.Integer(required=True, description="Its number, counted from the coupon's start.")
+    of_amount = fields.MinorAmount(required=True, description="What coupons before it had left.")
+
+
 class ExplainedCredit(Schema):
     """What a credit is the difference of."""
 
     claim = fields.TypeID("billed_span", required=True)
     billed_span = fields.Span(required=True)
-    billed_amount = fields.MinorAmount(required=True)
-    used_amount = fields.MinorAmount(required=True)
+    billed_amount = fields.MinorAmount(required=True, description="After its reductions, earlier credits included.")
+    used_amount = fields.MinorAmount(required=True, description="What stays, after its reductions.")
+    used_reductions = fields.List(
+        fields.Nested(ExplainedReduction),
+        required=True,
+        metadata={"description": "What coupons take off what stays."},
+    )
 
 
 class ExplainedCorrection(Schema):
@@ -274,6 +311,7 @@ class ExplainedToday(Explained):
     """How the line would look if it were billed now."""
 
     amount = fields.MinorAmount()
+    reductions = fields.List(fields.Nested(ExplainedReduction))
     difference_amount = fields.MinorAmount()
     code = fields.String(description="Why it could not be rated now.")
     detail = fields.String()
@@ -291,7 +329,8 @@ class Explanation(Explained):
     subscription = fields.TypeID("subscription", required=True)
     beneficiary = fields.TypeID("account", required=True)
     description = fields.String(required=True)
-    amount = fields.MinorAmount(required=True)
+    amount = fields.MinorAmount(required=True, description="`exact`, rounded, less `reductions`.")
+    reductions = fields.List(fields.Nested(ExplainedReduction), required=True)
     currency = fields.Currency(required=True)
     known_until = fields.Instant(required=True)
     billed_at = fields.Instant(required=True)

@@ -121,7 +121,8 @@ class Payment(Resource):
     id = fields.TypeID("payment", required=True)
     account = fields.TypeID("account", required=True)
     gateway_account = fields.TypeID("gateway_account", required=True, allow_none=True)
-    method = fields.String(required=True, example="manual")
+    method = fields.String(required=True, example="manual", description="`credit_note` for what one gives as credit.")
+    credit_note = fields.TypeID("credit_note", required=True, allow_none=True)
     amount = fields.MinorAmount(required=True)
     currency = fields.Currency(required=True)
     allocated_amount = fields.MinorAmount(required=True)
@@ -173,6 +174,9 @@ class Refund(Resource):
 
     id = fields.TypeID("refund", required=True)
     payment = fields.TypeID("payment", required=True)
+    credit_note = fields.TypeID(
+        "credit_note", required=True, allow_none=True, description="Out of whose credit it is, where it is of one."
+    )
     amount = fields.MinorAmount(required=True)
     credit_amount = fields.MinorAmount(required=True, description="The part that came out of the payer's credit.")
     currency = fields.Currency(required=True)

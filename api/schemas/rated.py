@@ -4,10 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
-from api.schemas import fields
+from api.schemas import Schema, fields
 from billing.pricing_model import DECIMAL_STRING
 
 _SIGNED = {**DECIMAL_STRING, "pattern": r"^-?(0|[1-9][0-9]{0,99})(\.[0-9]{1,99})?$"}
+
+
+class Reduction(Schema):
+    """What a coupon took off; of a correction the difference that it makes, which may be negative."""
+
+    coupon = fields.TypeID("coupon", required=True)
+    name = fields.String(required=True, example="Welcome")
+    percent = fields.DecimalString(required=True, allow_none=True, description="null where it is an amount.")
+    amount = fields.MinorAmount(required=True)
 
 
 def parts(**more: Any) -> fields.List:

@@ -67,7 +67,8 @@ class SellerPatch(Schema):
     )
     logo_svg = fields.String(max_length=100_000, allow_none=True, description="An SVG image, for documents.")
     locale = fields.String(min_length=2, max_length=10, example="en")
-    number_prefix = fields.Code(description="What document numbers begin with.", example="INV")
+    number_prefix = fields.Code(description="What the numbers of invoices begin with.", example="INV")
+    credit_note_prefix = fields.Code(description="What the numbers of credit notes begin with.", example="CN")
     payment_terms_days = fields.Integer(minimum=0, maximum=365)
     tax_rate = fields.DecimalString(
         minimum=0, maximum=99, description="Per cent, one flat rate on every line.", example="21"
@@ -118,6 +119,7 @@ class Seller(Resource):
     logo_svg = fields.String(allow_none=True, max_length=100_000)
     locale = fields.String()
     number_prefix = fields.String()
+    credit_note_prefix = fields.String()
     payment_terms_days = fields.Integer()
     tax_rate = fields.DecimalString(required=True)
     tax_name = fields.String()

@@ -12,5 +12,9 @@ EVENTS = (
     EventType("invoice.reopened", "invoice", "An invoice that was paid is open again: its money went back."),
     EventType("invoice.overdue", "invoice", "An invoice was not paid when it was due."),
     EventType("invoice.voided", "invoice", "An invoice was made void; it keeps its number."),
+    EventType("invoice.written_off", "invoice", "Nobody expects an invoice to be paid. Money may still come."),
+    EventType("credit_note.created", "credit_note", "A billing run made the draft of a credit note."),
+    EventType("credit_note.issued", "credit_note", "A credit note got its number and became the payer's credit."),
+    EventType("credit_note.discarded", "credit_note", "The draft of a credit note was thrown away."),
     EventType("invoice.discarded", "invoice", "A draft was thrown away; it never had a number."),
 )

@@ -7,6 +7,14 @@ from __future__ import annotations
 
 ENGLISH = {
     "invoice": "Invoice",
+    "credit_note": "Credit note",
+    "document_number": "Number",
+    "dated": "Date",
+    "corrects": "Corrects invoice",
+    "more": "and {number} more",
+    "credited": "Credited",
+    "for_you": "Nothing is to be paid",
+    "lines_summed": "This document sums up {lines} lines.",
     "draft": "Draft",
     "pro_forma": "Pro forma",
     "statement": "Not billed yet",
@@ -68,6 +76,14 @@ ENGLISH = {
 }
 GERMAN = {
     "invoice": "Rechnung",
+    "credit_note": "Rechnungskorrektur",
+    "document_number": "Nummer",
+    "dated": "Datum",
+    "corrects": "Korrigiert Rechnung",
+    "more": "und {number} weitere",
+    "credited": "Gutgeschrieben",
+    "for_you": "Nichts zu zahlen",
+    "lines_summed": "Dieser Beleg fasst {lines} Zeilen zusammen.",
     "draft": "Entwurf",
     "pro_forma": "Proforma",
     "statement": "Noch nicht berechnet",
@@ -129,6 +145,14 @@ GERMAN = {
 }
 DUTCH = {
     "invoice": "Factuur",
+    "credit_note": "Creditnota",
+    "document_number": "Nummer",
+    "dated": "Datum",
+    "corrects": "Corrigeert factuur",
+    "more": "en nog {number}",
+    "credited": "Gecrediteerd",
+    "for_you": "Niets te betalen",
+    "lines_summed": "Dit document vat {lines} regels samen.",
     "draft": "Concept",
     "pro_forma": "Pro forma",
     "statement": "Nog niet gefactureerd",

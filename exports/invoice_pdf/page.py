@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -11,8 +11,10 @@ from babel import Locale
 
 from exports.document import (
     DEFAULT_COLOUR,
+    ISSUED,
     BankDetails,
     BeneficiaryGroup,
+    Corrected,
     DocumentLine,
     InvoiceDocument,
     SubscriptionGroup,
@@ -24,6 +26,8 @@ _COLOUR = re.compile(r"#[0-9a-fA-F]{6}")
 _LONG_WORD = re.compile(r"\S{32,}")
 _CHUNK = re.compile(r"(\S{16})(?=\S)")
 _BREAK = "\N{ZERO WIDTH SPACE}"
+# So many corrected invoices are named on paper; the credit note itself names them all.
+CORRECTED_MOST = 6
 # A line may break between a minus and the sign of a currency, unless they are joined.
 _MINUS, _JOINED = "\N{MINUS SIGN}", "\N{WORD JOINER}"
 
@@ -102,8 +106,10 @@ class Page:
     def _facts(self) -> list[list[str]]:
         document, figures = self.document, self.figures
         facts = [
-            ("number", document.number),
-            ("issued_on" if document.kind == "invoice" else "as_of", figures.date(document.issued_on)),
+            ("number" if document.kind == "invoice" else "document_number", document.number),
+            (self._dated(), figures.date(document.issued_on)),
+            *(("corrects", f"{each.number}, {figures.date(each.issued_on)}") for each in self._corrected()),
+            ("corrects", self._more_corrected()),
             ("due_on", document.due_on and figures.date(document.due_on)),
             ("supply", document.supply and figures.span(document.supply)),
             ("purchase_order", document.purchase_order),
@@ -112,10 +118,21 @@ class Page:
         ]
         return [[self.say(label), wrap(value)] for label, value in facts if value]
 
+    def _dated(self) -> str:
+        return {"invoice": "issued_on", "credit_note": "dated"}.get(self.document.kind, "as_of")
+
+    def _corrected(self) -> Sequence[Corrected]:
+        return self.document.corrects[:CORRECTED_MOST]
+
+    def _more_corrected(self) -> str:
+        more = len(self.document.corrects) - CORRECTED_MOST
+        return self.say("more", number=str(more)) if more > 0 else ""
+
     def _due(self) -> dict[str, str]:
         document = self.document
         if document.kind != "invoice":
             label, by = {
+                "credit_note": ("credited", "for_you"),
                 "pro_forma": ("would_come_to", "nothing_is_due"),
                 "statement": ("not_billed", "without_tax"),
             }[document.kind]
@@ -241,8 +258,9 @@ class Page:
     def _notes(self) -> list[str]:
         grounds = [tax.note for tax in self.document.taxes if tax.note]
         apart = self.document.lines_apart
-        summed = [self.say("lines_apart", lines=self.figures.quantity(Decimal(apart), ""))] if apart else []
-        about = [] if self.document.kind == "invoice" else [self.say(f"{self.document.kind}_note")]
+        words = "lines_summed" if self.document.kind == "credit_note" else "lines_apart"
+        summed = [self.say(words, lines=self.figures.quantity(Decimal(apart), ""))] if apart else []
+        about = [self.say(f"{self.document.kind}_note")] if self.document.kind not in ISSUED else []
         return [*about, *summed, *dict.fromkeys(grounds), *self.document.notes]
 
     def _foot(self) -> list[str]:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from typing import Any
 from uuid import UUID
 
 import pytest
 
+from api.app import create_app
 from runtime.house import House
 from runtime.unit import unit
-from services import gateway_accounts
+from services import credentials, gateway_accounts
+from tests.api.conftest import Caller
 from tests.builders.payments import Open, Till
 from tests.conftest import make_provider
 from tests.standins.gateway_program import GatewayProgram
@@ -54,3 +57,22 @@ def new_till(paying_house: House, gateway: GatewayProgram) -> Callable[[], Till]
 def till(new_till: Callable[[], Till]) -> Till:
     """A fresh sandbox."""
     return new_till()
+
+
+@pytest.fixture
+def new_caller(till: Till, paying_house: House) -> Callable[..., Caller]:
+    """Make callers of the till's provider; one with an account sees that alone."""
+    app = create_app(paying_house)
+
+    def make(account_id: UUID | None = None, scopes: Any = credentials.SCOPES) -> Caller:
+        with till.open() as ctx:
+            _, key = credentials.create_key(ctx, name="test", scopes=scopes, account_id=account_id)
+        return Caller(app.test_client(), key)
+
+    return make
+
+
+@pytest.fixture
+def client(new_caller: Callable[..., Caller]) -> Caller:
+    """The operator."""
+    return new_caller()

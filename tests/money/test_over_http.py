@@ -6,41 +6,22 @@ import json
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 import pytest
 from sqlalchemy import select
 
-from api.app import create_app
 from core.errors import Forbidden, NotFound
 from core.ids import decode, encode
 from jobs import money
 from models.payments import GatewayAccount, InboundEvent, Refund
-from runtime.house import House
-from services import collection, credentials, dunning, gateway_accounts, inbound, payments_manual
+from services import collection, dunning, gateway_accounts, inbound, payments_manual
 from services.payments_manual import NewPayment
 from standins.gateway.delivery import sign
 from tests.api.conftest import Caller
 from tests.builders.payments import Till
 
 TOTAL = 84309
-
-
-@pytest.fixture
-def new_caller(till: Till, paying_house: House) -> Callable[..., Caller]:
-    app = create_app(paying_house)
-
-    def make(account_id: UUID | None = None, scopes: Any = credentials.SCOPES) -> Caller:
-        with till.open() as ctx:
-            _, key = credentials.create_key(ctx, name="test", scopes=scopes, account_id=account_id)
-        return Caller(app.test_client(), key)
-
-    return make
-
-
-@pytest.fixture
-def client(new_caller: Callable[..., Caller]) -> Caller:
-    return new_caller()
 
 
 def owing(till: Till, token: str | None = None) -> tuple[str, str]:
