@@ -31,6 +31,7 @@ class PlanPrice:
         product, meter: as the body names them: id, external id or code. `meter` is for usage, and only for it.
         interval: None for a one-off.
         currencies: currency -> the price as JSON, sound in itself.
+        tax_inclusive: whether its amounts have their tax in them.
     """
 
     charge_code: str
@@ -42,6 +43,7 @@ class PlanPrice:
     proration: str
     meter: str | None
     currencies: Mapping[str, Mapping[str, Any]]
+    tax_inclusive: bool = False
 
 
 def read_prices(value: object, pointer: str, errors: list[FieldError]) -> tuple[PlanPrice, ...]:
@@ -50,7 +52,7 @@ def read_prices(value: object, pointer: str, errors: list[FieldError]) -> tuple[
     Codes beside those of prices (`billing.price`): `prices_expected`, `charge_code_malformed`, `charge_code_repeated`,
     `currencies_expected`, `currency_unknown`, `currencies_differ`, `meter_required`, `meter_not_allowed`,
     `interval_not_allowed`, `usage_in_advance`, `usage_member_not_allowed`, `model_needs_usage`,
-    `model_needs_recurring`, `proration_not_allowed`, `draws_unknown`, `drawn_twice`.
+    `model_needs_recurring`, `proration_not_allowed`, `draws_unknown`, `drawn_twice`, `tax_inclusive_differs`.
     """
     if not isinstance(value, list) or not 0 < len(value) <= PRICES_MOST:
         errors.append(FieldError(pointer, "prices_expected", f"This is a list of 1 to {PRICES_MOST} prices."))
@@ -74,6 +76,7 @@ def _read(members: Members) -> PlanPrice:
         proration=_proration(members),
         meter=_meter(members, kind),
         currencies=_currencies(members, kind),
+        tax_inclusive=members.boolean("tax_inclusive", default=False),
     )
     members.close()
     return price
@@ -191,7 +194,7 @@ def _compare(prices: Sequence[PlanPrice], pointer: str, errors: list[FieldError]
 
 def _compare_draws(prices: Sequence[PlanPrice], pointer: str, errors: list[FieldError]) -> None:
     """A committed amount is drawn by usage of its own list, and no usage draws from two."""
-    usage = {price.charge_code for price in prices if price.kind == USAGE}
+    usage = {price.charge_code: price for price in prices if price.kind == USAGE}
     drawn: dict[tuple[str, str], int] = {}
     for i, price in enumerate(prices):
         for currency, spec in price.currencies.items():
@@ -200,6 +203,9 @@ def _compare_draws(prices: Sequence[PlanPrice], pointer: str, errors: list[Field
                 at = f"{pointer}/{i}/currencies/{currency}/draws/{j}"
                 if isinstance(code, str) and code not in usage:
                     errors.append(FieldError(at, "draws_unknown", f"This version has no usage price {code}."))
+                elif isinstance(code, str) and usage[code].tax_inclusive != price.tax_inclusive:
+                    detail = f"{code} and what it draws from both have their tax in them, or neither."
+                    errors.append(FieldError(at, "tax_inclusive_differs", detail))
                 elif isinstance(code, str) and drawn.setdefault((currency, code), i) != i:
                     errors.append(FieldError(at, "drawn_twice", f"{code} draws from another committed amount already."))
 

@@ -29,6 +29,8 @@ COLUMNS = (
     "unit_price",
     "exact",
     "amount",
+    "charged_amount",
+    "tax_inclusive",
     "currency",
     "tax_category",
     "tax_rate",

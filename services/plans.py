@@ -43,6 +43,7 @@ class PriceView:
     proration: str
     meter_id: UUID | None
     currencies: Mapping[str, Any]
+    tax_inclusive: bool
 
 
 @dataclass(frozen=True)
@@ -198,6 +199,7 @@ def _store(
             "timing": price.timing,
             "proration": price.proration,
             "meter_id": meters[price.meter] if price.meter else None,
+            "tax_inclusive": price.tax_inclusive,
             "currencies": {code: price_as_stored(spec) for code, spec in price.currencies.items()},
         }
         for position, price in enumerate(prices)
@@ -373,4 +375,5 @@ def _price_view(row: Price, currencies: Mapping[str, Any]) -> PriceView:
         row.proration,
         row.meter_id,
         currencies,
+        row.tax_inclusive,
     )

@@ -83,6 +83,11 @@ def _plan_price() -> dict[str, Any]:
                 "maxLength": 200,
                 "description": "Id, external id or code: what a usage price counts.",
             },
+            "tax_inclusive": {
+                "type": "boolean",
+                "default": False,
+                "description": "Whether its amounts have their tax in them.",
+            },
             "currencies": {
                 "type": "object",
                 "description": "Currency to price; all prices of a version cover the same currencies.",
@@ -231,6 +236,7 @@ class PlanPrice(Schema):
     timing = fields.Enum(TIMINGS, required=True)
     proration = fields.Enum(METHODS, required=True)
     meter = fields.TypeID("meter", attribute="meter_id", allow_none=True)
+    tax_inclusive = fields.Boolean(required=True)
     currencies = fields.Raw(
         required=True, metadata={"type": "object", "minProperties": 1, "additionalProperties": price_schema()}
     )
