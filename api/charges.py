@@ -9,6 +9,7 @@ from flask.views import MethodView
 from api.http import blueprint, context, page, refuses, require
 from api.schemas import page_of
 from api.schemas.charges import Charge, ChargeQuery
+from billing.coupons import shown
 from core.period import Period
 from models.billing import Charge as ChargeRow
 from services import charges
@@ -47,6 +48,7 @@ def _shown(charge: ChargeRow) -> dict[str, Any]:
         "unit": charge.unit,
         "exact": charge.exact,
         "amount": charge.amount,
+        "reductions": shown(charge.reductions),
         "currency": charge.currency,
         "known_until": charge.known_until,
         "created_at": charge.created_at,

@@ -103,6 +103,18 @@ ORDER_REFUSALS = {
     "early_termination_expected": "Neither `rate` nor `amount_price`, or both.",
     "rate_out_of_range": "More than all of the rest.",
 }
+COUPON_REFUSALS = {
+    "coupon_unknown": "There is no such code.",
+    "coupon_archived": "The coupon is archived, or the code disabled.",
+    "coupon_not_yet_valid": "Before its window.",
+    "coupon_expired": "After its window, or the code's end.",
+    "coupon_limit_reached": "Redeemed as often as it may be.",
+    "coupon_not_for_account": "The code is for another account.",
+    "coupon_currency_differs": "It has no amount in the subscription's currency.",
+    "coupon_not_for_plan": "It is for other plans.",
+    "coupon_not_for_product": "It takes nothing off what is ordered.",
+    "coupon_already_redeemed": "The account, or the subscription, has had it.",
+}
 ADD_ON_REFUSALS = {
     "plan_is_add_on": "The plan is an add-on.",
     "plan_not_add_on": "This plan is no add-on.",
@@ -175,7 +187,7 @@ class Subscriptions(MethodView):
         return page(query, lambda window: subscriptions.list_subscriptions(context(), window, **filters))
 
     @require("subscriptions:write")
-    @refuses(422, **ORDER_REFUSALS, **ADD_ON_REFUSALS)
+    @refuses(422, **ORDER_REFUSALS, **ADD_ON_REFUSALS, **COUPON_REFUSALS)
     @blp.arguments(SubscriptionNew, examples=ORDER_EXAMPLES)
     @blp.response(201, Subscription)
     def post(self, body: dict[str, Any]) -> SubscriptionView:
@@ -186,7 +198,7 @@ class Subscriptions(MethodView):
 @blp.route("/v1/subscriptions/preview")
 class OrderPreview(MethodView):
     @require("subscriptions:read")
-    @refuses(422, **ORDER_REFUSALS, **ADD_ON_REFUSALS, **PREVIEW_REFUSALS)
+    @refuses(422, **ORDER_REFUSALS, **ADD_ON_REFUSALS, **COUPON_REFUSALS, **PREVIEW_REFUSALS)
     @blp.arguments(SubscriptionPreviewNew, example={**ORDER_EXAMPLE, "as_of": "2026-03-01T00:00:00Z"})
     @blp.response(200, Preview)
     def post(self, body: dict[str, Any]) -> PreviewValue:
@@ -199,7 +211,13 @@ class OrderPreview(MethodView):
 class OrderProForma(MethodView):
     @require("subscriptions:read")
     @refuses(409, nothing_to_bill="The order would not be billed anything by then.")
-    @refuses(422, **ORDER_REFUSALS, **ADD_ON_REFUSALS, as_of_out_of_range="Before the start, or five years ahead.")
+    @refuses(
+        422,
+        **ORDER_REFUSALS,
+        **ADD_ON_REFUSALS,
+        **COUPON_REFUSALS,
+        as_of_out_of_range="Before the start, or five years ahead.",
+    )
     @blp.arguments(SubscriptionPreviewNew, example={**ORDER_EXAMPLE, "as_of": "2026-03-01T00:00:00Z"})
     @blp.response(200, {"type": "string", "format": "binary"}, content_type="application/pdf")
     def post(self, body: dict[str, Any]) -> Response:

@@ -41,6 +41,7 @@ class Coupon:
         starts_at: spans that begin then or later are reduced; None from where billing begins.
         ends_at: it was withdrawn then: spans that begin then or later are not reduced any more.
         plans, products: whose charges are reduced; None for all.
+        order: the coupons of a subscription are taken off in this order, those of the same as they were redeemed.
     """
 
     redemption_id: UUID
@@ -53,6 +54,7 @@ class Coupon:
     ends_at: datetime | None = None
     plans: Collection[UUID] | None = None
     products: Collection[UUID] | None = None
+    order: int = 0
 
     def concerns(self, price: PriceTerms) -> bool:
         """Whether charges of a price are reduced.

@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from billing.coupons import Reduction
 from billing.rating import Rated
 from core.decimals import format_decimal
 
 _CREDIT = ("claim", "billed_span", "billed_amount", "used_amount")
+_TAKEN = "reductions"
 
 
 def explain(inputs: Mapping[str, Any]) -> dict[str, Any]:
     """The members of an explanation that come from a charge's inputs, as JSON values.
 
-    A credit explains the amount that was billed, the part that was used (rated like a charge), and the difference; a
-    drawdown what is left of a commitment.
+    A credit explains the amount that was billed, the part that was used (rated like a charge), and the difference, all
+    after what coupons take off; a drawdown what is left of a commitment.
     """
     credit = {name: inputs[name] for name in _CREDIT} if "claim" in inputs else None
     rated = inputs.get("used") if credit else inputs
+    if credit is not None:
+        credit["used_reductions"] = (rated or {}).get(_TAKEN, [])
     return {
         "price": inputs["price"],
         **_rated(rated or {}),
@@ -57,23 +61,29 @@ def _usage(stored: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def today(inputs: Mapping[str, Any], amount: int, rated: Rated) -> dict[str, Any] | None:
+def today(
+    inputs: Mapping[str, Any], amount: int, rated: Rated, taken: Sequence[Reduction] = (), reduced: int = 0
+) -> dict[str, Any] | None:
     """How a metered charge would look if it were rated now; None when it would look the same.
 
     Args:
         inputs, amount: as stored when it was billed; minor units.
         rated: by the same functions, on what is known now.
+        taken: what coupons would take off that now.
+        reduced: what they took off then; minor units.
     """
-    then, now = inputs["usage"], rated.inputs["usage"]
+    then, known = inputs["usage"], rated.inputs["usage"]
     same = (
-        amount == rated.amount.minor
+        amount + reduced == rated.amount.minor
         and inputs["quantity"] == format_decimal(rated.quantity)
-        and then["quality"] == now["quality"]
+        and then["quality"] == known["quality"]
     )
     if same:
         return None
+    now = rated.amount.minor - sum(reduction.amount for reduction in taken)
     return {
         **_rated(rated.inputs),
-        "amount": rated.amount.minor,
-        "difference_amount": rated.amount.minor - amount,
+        _TAKEN: [reduction.as_json() for reduction in taken],
+        "amount": now,
+        "difference_amount": now - amount,
     }

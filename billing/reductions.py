@@ -55,6 +55,12 @@ def reduced(
     return tuple(charge for charge in kept if charge.amount or charge.kind != ADJUSTMENT)
 
 
+def still_taken(item: Item, claim: Claim, amount: int, redeemed: Redeemed) -> tuple[Reduction, ...]:
+    """What coupons take off a billed span when all of it comes to an amount (minor units): as an adjustment would."""
+    book = _Book(redeemed.coupons, redeemed.taken)
+    return tuple(reduction for reduction, _ in book.still_taken(item, claim, claim.span, amount))
+
+
 _CORRECTION, _AT_ONCE, _WAITS = range(3)
 _Due = tuple[datetime, int]
 
@@ -132,23 +138,30 @@ class _Book:
     def correct(self, charge: ProposedCharge) -> ProposedCharge:
         """A correction of a claim, with what the reductions of the claim come to now."""
         assert charge.claim_id is not None  # a correction is one of a claim
-        held = {taken.redemption_id: taken for taken in self.taken.get(charge.claim_id, ())}
-        if not held:
+        if not self.taken.get(charge.claim_id):
             return charge
         claim = self.claims[charge.claim_id]
-        item = self.items[charge.item_id]
-        keeps = _keeps(charge, claim)
-        left, now, difference = int(charge.inputs["used_amount"]), [], []
+        left = int(charge.inputs["used_amount"])
+        now = self.still_taken(self.items[charge.item_id], claim, _keeps(charge, claim), left)
+        difference = []
+        for reduction, before in now:
+            of_amount, amount = reduction.of_amount - before.of_amount, reduction.amount - before.amount
+            difference.append(replace(reduction, of_amount=of_amount, amount=amount))
+            self.used[before.redemption_id, before.span] += amount
+            left -= reduction.amount
+        return _corrected(charge, claim, left, [reduction for reduction, _ in now], difference)
+
+    def still_taken(self, item: Item, claim: Claim, keeps: Period | None, left: int) -> list[tuple[Reduction, Taken]]:
+        """What the reductions of a claim come to when it comes to another amount, and what they were before."""
+        held = {taken.redemption_id: taken for taken in self.taken.get(claim.claim_id, ())}
+        found = []
         for coupon in self.coupons:
             before = held.get(coupon.redemption_id)
-            if before is None:
-                continue
-            amount = self._again(coupon, before, left, item, claim, keeps)
-            now.append(_reduction(coupon, before.span, left, amount))
-            difference.append(_reduction(coupon, before.span, left - before.of_amount, amount - before.amount))
-            self.used[coupon.redemption_id, before.span] += amount - before.amount
-            left -= amount
-        return _corrected(charge, claim, left, now, difference)
+            if before is not None:
+                amount = self._again(coupon, before, left, item, claim, keeps)
+                found.append((_reduction(coupon, before.span, left, amount), before))
+                left -= amount
+        return found
 
     def _again(self, coupon: Coupon, before: Taken, left: int, item: Item, claim: Claim, keeps: Period | None) -> int:
         """What a coupon takes off what a claim comes to now; `left` is that, less what coupons before it take."""

@@ -29,7 +29,7 @@ def load(ctx: Context, wanted: ColumnElement[bool]) -> dict[UUID, Redeemed]:
         wanted: a condition on subscriptions and their accounts.
     """
     coupons: defaultdict[UUID, list[Coupon]] = defaultdict(list)
-    for row in ctx.session.execute(_redemptions(ctx).where(wanted)):
+    for row in ctx.session.execute(redemptions(ctx).where(wanted, CouponRedemption.counts)):
         coupons[row.subscription_id].append(coupon(row, row.currency))
     if not coupons:
         return {}
@@ -50,6 +50,7 @@ def coupon(row: Any, currency: str) -> Coupon:
         ends_at=utc(row.withdrawn_at) if row.withdrawn_at is not None else None,
         plans=frozenset(row.plans) if row.plans is not None else None,
         products=frozenset(row.products) if row.products is not None else None,
+        order=row.stacking_order,
     )
 
 
@@ -61,6 +62,7 @@ def terms() -> tuple[ColumnElement[Any], ...]:
         CouponRow.percent.label("percent"),
         CouponRow.amounts.label("amounts"),
         CouponRow.spans.label("spans"),
+        CouponRow.stacking_order.label("stacking_order"),
         _chosen(CouponPlan, CouponPlan.plan_id).label("plans"),
         _chosen(CouponProduct, CouponProduct.product_id).label("products"),
     )
@@ -75,14 +77,18 @@ def _chosen(table: Any, column: Any) -> Any:
     )
 
 
-def _redemptions(ctx: Context) -> Select[Any]:
+def redemptions(ctx: Context) -> Select[Any]:
+    """Redemptions with the terms of their coupons, in the order in which they are taken off."""
     redemption = CouponRedemption
     return (
         select(
             redemption.id.label("redemption_id"),
             redemption.subscription_id,
+            redemption.code_id,
             redemption.starts_at,
             redemption.withdrawn_at,
+            redemption.created_at,
+            CouponRow.exclusive,
             Subscription.currency,
             *terms(),
         )

@@ -26,7 +26,7 @@ from models.catalog import Plan, PlanVersion, Price
 from models.subscriptions import Subscription, SubscriptionItem, SubscriptionItemTerm
 from services import contract_items
 from services.context import Context, visible
-from services.so_far import so_far
+from services.so_far import net_so_far
 from stores.usage import slots_many
 
 # A page shows so many metered charges, those of the newest subscriptions; a master account may have thousands.
@@ -90,7 +90,7 @@ def running_sums(ctx: Context, charges: Sequence[Metered]) -> Sequence[RunningSu
     """What each charge's running span comes to until now, in a fixed number of queries."""
     spans = [charge.item.cadence(charge.price).span_at(ctx.now) for charge in charges]
     found: defaultdict[UUID, list[SoFar]] = defaultdict(list)
-    for each in so_far(ctx, [(charge.item, span) for charge, span in zip(charges, spans, strict=True)]):
+    for each in net_so_far(ctx, [(charge.item, span) for charge, span in zip(charges, spans, strict=True)]):
         found[each.item.item_id].append(each)
     return [_sum(charge, span, found[charge.item.item_id]) for charge, span in zip(charges, spans, strict=True)]
 

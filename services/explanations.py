@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
@@ -10,15 +10,18 @@ from uuid import UUID
 from sqlalchemy import and_, select
 
 from billing import rating
+from billing.coupons import Reduction
 from billing.explanation import explain, today
 from billing.index_spans import index_of
-from billing.items import USAGE
+from billing.items import USAGE, Item
+from billing.reductions import still_taken
 from core.errors import NotFound, Refused
 from core.ids import encode
 from core.period import Period, rfc3339, utc
 from models.billing import Charge, Invoice, InvoiceLine
 from services import contract_items, indexes, lookups
 from services.context import Context
+from services.contract_items import Contracts
 from stores.usage import slots_many
 
 
@@ -57,6 +60,7 @@ def explanation(ctx: Context, invoice_id: UUID, line_id: UUID) -> dict[str, Any]
         "currency": charge.currency,
         "known_until": rfc3339(charge.known_until),
         "billed_at": rfc3339(charge.created_at),
+        "reductions": charge.reductions,
         **explain(charge.inputs),
         "corrections": _corrections(ctx, charge),
         "today": _today(ctx, charge),
@@ -101,6 +105,15 @@ def _today(ctx: Context, charge: Charge) -> Mapping[str, Any] | None:
         assert request is not None  # usage is counted
         used = slots_many(ctx.session, ctx.provider.id, [request], now=ctx.now)
         rated = rating.rate_span(item, price, charge.quantity, span, used, discount, known)
-        return today(charge.inputs, charge.amount, rated)
+        reduced = sum(each["amount"] for each in charge.reductions)
+        taken = _still_taken(contracts, item, charge, rated.amount.minor) if charge.reductions else ()
+        return today(charge.inputs, charge.amount, rated, taken, reduced)
     except Refused as refused:
         return {"code": refused.code, "detail": refused.detail}
+
+
+def _still_taken(contracts: Contracts, item: Item, charge: Charge, amount: int) -> Sequence[Reduction]:
+    """What coupons would take off a charge if it came to an amount; nothing any more once its claim was released."""
+    claim = next((claim for claim in item.claims if claim.claim_id == charge.claim_id), None)
+    redeemed = contracts.redeemed.get(charge.subscription_id)
+    return still_taken(item, claim, amount, redeemed) if claim is not None and redeemed is not None else ()

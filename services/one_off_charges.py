@@ -25,7 +25,6 @@ from core.errors import Conflict, Invalid, NotFound, Refused
 from core.ids import encode, new_id
 from core.money import Money
 from core.period import Period, rfc3339, utc
-from models.accounts import Account
 from models.billing import BilledSpan, Charge
 from models.catalog import Price, Product
 from models.subscription_parts import OneOffCharge
@@ -35,6 +34,7 @@ from services.context import Context
 from services.lookups import by_id, by_reference
 from services.paging import Slice, Window, newest_first
 from services.sets import among
+from services.subscription_steps import lock_payer
 
 AHEAD_MOST = timedelta(days=3650)
 WITHDRAWN = "withdrawn"
@@ -224,7 +224,7 @@ def withdraw(ctx: Context, subscription_id: UUID, charge_id: UUID) -> OneOffView
         NotFound. Conflict: `charge_on_document`.
     """
     subscription = subscriptions.find(ctx, subscription_id, lock=True)
-    _lock_payer(ctx, subscription)
+    lock_payer(ctx, subscription)
     row = _of_subscription(ctx, subscription_id, charge_id, lock=True)
     if row.withdrawn_at is None:
         _release(ctx, row)
@@ -235,18 +235,6 @@ def withdraw(ctx: Context, subscription_id: UUID, charge_id: UUID) -> OneOffView
     return _views(ctx, [row])[0]
 
 
-def _lock_payer(ctx: Context, subscription: Subscription) -> None:
-    """Whoever bills holds the payer's row: no charge is made of this one while it is withdrawn."""
-    payer = select(Account.payer_id).where(
-        Account.provider_id == ctx.provider.id, Account.id == subscription.account_id
-    )
-    ctx.session.execute(
-        select(Account.id)
-        .where(Account.provider_id == ctx.provider.id, Account.id == payer.scalar_subquery())
-        .with_for_update(key_share=True)
-    )
-
-
 def _release(ctx: Context, row: OneOffCharge) -> None:
     """Give up what was billed of a charge and waits for a document.
 
@@ -254,7 +242,7 @@ def _release(ctx: Context, row: OneOffCharge) -> None:
         Conflict: `charge_on_document`.
     """
     for charge in _charges(ctx, [row.item_id]).values():
-        if charge.invoice_line_id is not None:
+        if charge.invoice_line_id is not None or charge.credit_note_line_id is not None:
             raise Conflict("charge_on_document", "This charge is on a document: discard or void that, or credit it.")
         charge.released_at = ctx.now
         ctx.session.flush()

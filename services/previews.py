@@ -2,26 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
+from typing import Any
 from uuid import UUID
 
 from billing.beginnings import Beginning, begin
 from billing.changes import Contract
+from billing.coupons import Redeemed
+from billing.coupons import shown as as_shown
+from billing.credited_claims import left_of_credited
 from billing.drawdown import drawn
 from billing.index_spans import indexed_spans
 from billing.items import AgreedTerm, Item
 from billing.metering.evidence import Evidence
 from billing.metering.slots import Slot, SlotRequest, Usage
-from billing.proposal import Parked, Proposal, due_spans, propose
+from billing.proposal import Parked, Proposal, ProposedCharge, due_spans, propose
 from billing.rating import AMOUNT_MOST, shown
+from billing.reductions import reduced
 from billing.states.subscription import PENDING
 from core.errors import Conflict, Invalid
 from core.ids import new_id
 from core.period import Period
-from services import change_effects, contract_changes, contract_items, contracts, subscriptions
+from models.subscriptions import Subscription
+from services import (
+    change_effects,
+    contract_changes,
+    contract_items,
+    contracts,
+    coupons_applied,
+    coupons_redeemed,
+    subscriptions,
+)
 from services.change_bodies import Agreed
 from services.change_wishes import Wanted
 from services.context import Context
@@ -45,6 +59,7 @@ class PreviewLine:
     exact: Decimal
     amount: int
     due_at: datetime
+    reductions: Sequence[Mapping[str, Any]] = ()
 
 
 @dataclass(frozen=True)
@@ -74,7 +89,9 @@ def of_order(ctx: Context, order: Order, as_of: datetime | None) -> Preview:
     _check_length(items, until)
     indexes = load_indexes(ctx, indexed_spans(items, until, until))
     unused = {request: _nothing(request) for request in due_spans(items, until, indexes)}
-    return _preview(items, propose(items, unused, until, indexes), checked.currency, until)
+    coupons = tuple(each.terms for each in checked.coupons)
+    redeemed = {items[0].subscription_id: Redeemed(coupons)} if coupons else {}
+    return _preview(items, propose(items, unused, until, indexes), redeemed, checked.currency, until)
 
 
 def of_change(
@@ -103,12 +120,19 @@ def of_change(
         contract = change_effects.changed(ctx, subscription, contract, each, instant)
         if each.cancel is not None:
             break  # nothing changes after the end
-    items = contract.billed
+    redeemed = coupons_redeemed.load(ctx, Subscription.id == subscription.id)
+    return _billed(ctx, contract.billed, redeemed, subscription.currency, until)
+
+
+def _billed(
+    ctx: Context, items: Sequence[Item], redeemed: Mapping[UUID, Redeemed], currency: str, until: datetime
+) -> Preview:
+    """What a running subscription would be billed up to an instant, from the usage that is known."""
     _check_length(items, until)
     indexes = load_indexes(ctx, indexed_spans(items, until, until))
     needed = due_spans(items, until, indexes)
     used = slots_many(ctx.session, ctx.provider.id, needed, now=ctx.now) if needed else {}
-    return _preview(items, propose(items, used, until, indexes), subscription.currency, until)
+    return _preview(items, propose(items, used, until, indexes), redeemed, currency, until)
 
 
 def _to_come(
@@ -119,6 +143,32 @@ def _to_come(
     if agreed.pause is not None and agreed.pause.until is not None:
         changes.append((agreed.pause.until, Agreed(resume=True)))
     return sorted(changes, key=lambda entry: entry[0])
+
+
+def of_coupon(
+    ctx: Context, subscription_id: UUID, code: str, starts_at: datetime | None, as_of: datetime | None
+) -> Preview:
+    """What a running subscription would be billed up to an instant with a coupon, if nothing more is used.
+
+    Args:
+        starts_at: as in `coupons_applied.check`.
+        as_of: by default now.
+
+    Raises:
+        As `coupons_applied.check`. Conflict: `subscription_not_started`.
+        Invalid: `as_of_out_of_range`, `preview_too_long`, `amount_out_of_range`.
+    """
+    subscription = subscriptions.find(ctx, subscription_id)
+    applying = coupons_applied.check(ctx, subscription, code, starts_at)
+    if subscription.status == PENDING:
+        raise Conflict("subscription_not_started", "This subscription has not started; preview its order instead.")
+    until = _until(ctx, as_of or ctx.now)
+    found = contract_items.load_subscription(ctx, subscription.id)
+    before = found.redeemed.get(subscription.id, Redeemed(()))
+    applied = replace(applying.wanted.terms, starts_at=applying.starts_at)
+    its = sorted((*before.coupons, applied), key=lambda each: each.order)
+    redeemed = {subscription.id: replace(before, coupons=tuple(its))}
+    return _billed(ctx, found.items, redeemed, subscription.currency, until)
 
 
 def _until(ctx: Context, as_of: datetime) -> datetime:
@@ -170,14 +220,28 @@ def _nothing(request: SlotRequest) -> Usage:
     return Usage(tuple(Slot(period) for period in request.periods), Evidence(request.unit))
 
 
-def _preview(items: Sequence[Item], proposal: Proposal, currency: str, as_of: datetime) -> Preview:
+def _preview(
+    items: Sequence[Item], proposal: Proposal, redeemed: Mapping[UUID, Redeemed], currency: str, as_of: datetime
+) -> Preview:
     """Lines in the order of their dates, and beside them the spans that billing would park."""
-    lines = [
-        PreviewLine(c.charge_code, c.kind, c.span, c.quantity, c.unit, Decimal(shown(c.exact)), c.amount, c.due_at)
-        for c in (*proposal.charges, *drawn(items, proposal.charges, as_of))
-    ]
+    charges = left_of_credited(items, reduced(items, proposal.charges, redeemed))
+    lines = [_line(charge) for charge in (*charges, *drawn(items, charges, as_of))]
     ordered = sorted(lines, key=lambda x: (x.due_at, x.charge_code))
     subtotal = sum(line.amount for line in lines)
     if abs(subtotal) > AMOUNT_MOST:
         raise Invalid("amount_out_of_range", "The sum of the lines is too large; look less far ahead.", "/as_of")
     return Preview(currency, as_of, subtotal, ordered, proposal.parked)
+
+
+def _line(charge: ProposedCharge) -> PreviewLine:
+    return PreviewLine(
+        charge_code=charge.charge_code,
+        kind=charge.kind,
+        span=charge.span,
+        quantity=charge.quantity,
+        unit=charge.unit,
+        exact=Decimal(shown(charge.exact)),
+        amount=charge.amount,
+        due_at=charge.due_at,
+        reductions=as_shown(reduction.as_json() for reduction in charge.reductions),
+    )

@@ -25,7 +25,7 @@ from services import contract_items, outbox
 from services.context import Context
 from services.outbox import Emission
 from services.sets import add_rows, among
-from services.so_far import so_far
+from services.so_far import net_so_far
 from services.spending_limits import LimitView, view
 
 NEWS_MAX = 5_000
@@ -159,7 +159,7 @@ def _spent(
         if begin < end
     ]
     found: defaultdict[UUID, list[SoFar]] = defaultdict(list)
-    for part in so_far(ctx, asked):
+    for part in net_so_far(ctx, asked):
         found[part.item.subscription_id].append(part)
     return found
 

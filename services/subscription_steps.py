@@ -47,6 +47,18 @@ def payer_zone(ctx: Context, account: Account) -> str:
     ).one()
 
 
+def lock_payer(ctx: Context, subscription: Subscription) -> None:
+    """Whoever bills holds the payer's row: nothing of this subscription is billed until the end of the transaction."""
+    payer = select(Account.payer_id).where(
+        Account.provider_id == ctx.provider.id, Account.id == subscription.account_id
+    )
+    ctx.session.execute(
+        select(Account.id)
+        .where(Account.provider_id == ctx.provider.id, Account.id == payer.scalar_subquery())
+        .with_for_update(key_share=True)
+    )
+
+
 def start(ctx: Context, subscription: Subscription, at: datetime) -> None:
     """Start what was ordered: from `at` on it is billed, or from the end of its trial. The zone of its spans is the
     payer's now, for good.

@@ -20,7 +20,7 @@ from core.period import Period
 from models.subscriptions import Subscription
 from services import contract_items, lookups
 from services.context import Context
-from services.so_far import so_far
+from services.so_far import net_so_far
 from stores.usage import slots_many
 
 HOUR = timedelta(hours=1)
@@ -61,7 +61,9 @@ class AmountSoFar:
 
 @dataclass(frozen=True)
 class SubscriptionUsage:
-    """What a subscription used. `amount` is the sum of the amounts so far, net, in minor units, before drawdowns."""
+    """What a subscription used. `amount` is the sum of the amounts so far, in minor units: net, after coupons, before
+    drawdowns.
+    """
 
     subscription_id: UUID
     span: Period
@@ -90,7 +92,7 @@ def usage_of(
     items = [item for item in contracts.items if _price(item) is not None]
     shown = {item.item_id: _request(item, edges) for item in items}
     used = slots_many(ctx.session, ctx.provider.id, shown.values(), now=ctx.now, evidence=False)
-    amounts = [_amount(each) for each in so_far(ctx, [(item, asked) for item in items])]
+    amounts = [_amount(each) for each in net_so_far(ctx, [(item, asked) for item in items])]
     return SubscriptionUsage(
         subscription_id=row.id,
         span=asked,

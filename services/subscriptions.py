@@ -27,8 +27,9 @@ from models.accounts import Account
 from models.catalog import Plan, PlanVersion
 from models.payments import PaymentMethod
 from models.subscriptions import Subscription, SubscriptionItem
-from services import cost_centres, parts_wanted, subscription_parts
+from services import cost_centres, coupons_applied, coupons_wanted, parts_wanted, subscription_parts
 from services.context import Context, visible
+from services.coupons_wanted import Wanted
 from services.lookups import by_id, by_reference
 from services.paging import Slice, Window, newest_first
 from services.parts_wanted import AddOn, Standing
@@ -59,6 +60,7 @@ class Order:
     currency: str | None = None
     quantities: Mapping[str, Decimal] = field(default_factory=dict)
     add_ons: Sequence[AddOn] = ()
+    coupon: str | None = None
     trial: Trial | Literal["plan"] | None = "plan"
     term: FixedTerm | None = None
     minimum_term: MinimumTerm | None = None
@@ -80,6 +82,7 @@ class CheckedOrder:
     currency: str
     time_zone: str
     beside: Agreed
+    coupons: Sequence[Wanted] = ()
 
     @property
     def quantities(self) -> Mapping[str, Decimal]:
@@ -94,7 +97,8 @@ def check(ctx: Context, order: Order) -> CheckedOrder:
         UnknownReference: `account_unknown`, `plan_unknown`.
         Invalid: `plan_not_offered`, `plan_is_add_on`, `currency_not_offered`, `charge_code_collision`,
             `charge_code_unknown`, `quantity_negative`, `quantity_not_allowed`, `start_out_of_range`,
-            `trial_ends_before_start`, `payment_method_required`, and those of `parts_wanted.added`.
+            `trial_ends_before_start`, `payment_method_required`, those of `parts_wanted.added`, and of a coupon
+            those of `coupons_wanted.of_code`.
     """
     account = by_reference(ctx, Account, "account", order.account, pointer="/account", account=Account.id)
     plan = by_reference(ctx, Plan, "plan", order.plan, pointer="/plan")
@@ -112,7 +116,11 @@ def check(ctx: Context, order: Order) -> CheckedOrder:
     beside = _beside(ctx, order, account, offered[0].version_id, errors)
     if errors:
         raise Invalid.collect(errors)
-    return CheckedOrder(order, account, parts, currency, payer_zone(ctx, account), beside)
+    versions = [part.version_id for part in parts]
+    coupons = coupons_wanted.of_order(ctx, order.coupon, account, versions, currency, errors)
+    if errors:
+        raise Invalid.collect(errors)
+    return CheckedOrder(order, account, parts, currency, payer_zone(ctx, account), beside, coupons)
 
 
 def _beside(ctx: Context, order: Order, account: Account, version_id: UUID, errors: list[FieldError]) -> Agreed:
@@ -143,7 +151,7 @@ def create(ctx: Context, order: Order) -> Subscription:
     """Store an order. It is pending until it starts; one that starts by now is started at once.
 
     Raises:
-        As `check`. Conflict: `external_id_taken`, from the database.
+        As `check` and `coupons_applied.redeem`. Conflict: `external_id_taken`, from the database.
     """
     checked = check(ctx, order)
     beside = checked.beside
@@ -176,6 +184,7 @@ def create(ctx: Context, order: Order) -> Subscription:
     _add_items(ctx, subscription, subscription_parts.codes(checked.parts))
     cost_centres.assign(ctx, subscription.id, order.cost_centres)
     tell(ctx, subscription, "subscription.created")
+    coupons_applied.redeem(ctx, subscription, checked.coupons)
     if order.start_at is not None and order.start_at <= ctx.now:
         start(ctx, subscription, order.start_at)
     return subscription

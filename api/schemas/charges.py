@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from api.schemas import ListQuery, Schema, fields
 from api.schemas.invoices import KINDS
+from api.schemas.rated import Reduction
 from services.charges import STATES
 
 
@@ -35,6 +36,9 @@ class Charge(Schema):
     unit = fields.String(required=True, allow_none=True)
     exact = fields.DecimalString(required=True)
     amount = fields.MinorAmount(required=True)
+    reductions = fields.List(
+        fields.Nested(Reduction), required=True, metadata={"description": "What coupons took off `amount`."}
+    )
     currency = fields.Currency(required=True)
     known_until = fields.Instant(required=True, description="The latest arrival that it takes into account.")
     created_at = fields.Instant(required=True)

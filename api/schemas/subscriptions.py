@@ -20,6 +20,7 @@ from api.schemas.contract_members import (
 )
 from api.schemas.parsed import Parsed
 from api.schemas.quantities import QUANTITIES
+from api.schemas.rated import Reduction
 from billing.changes import QUANTITIES_MOST, read_align, read_cancel, read_effective, read_pause, read_quantities
 from billing.contract_terms import read_minimum_term, read_term, read_trial
 from billing.items import KINDS
@@ -96,6 +97,9 @@ class SubscriptionNew(_Notes):
         fields.Nested(AddOnNew),
         validate=fields.Length(max=ADD_ONS_MOST),
         metadata={"description": "Add-ons to begin with; further ones come by a change."},
+    )
+    coupon = fields.String(
+        min_length=1, max_length=64, allow_none=True, example="WELCOME-26", description="The code of a coupon."
     )
     trial = Parsed(
         read_trial,
@@ -303,12 +307,15 @@ class PreviewLine(Schema):
     """A line that would be billed; `due_at` is when it could first be on an invoice."""
 
     charge_code = fields.String(required=True)
-    kind = fields.Enum([*KINDS, "credit"], required=True)
+    kind = fields.Enum([*KINDS, "credit", "drawdown"], required=True)
     span = fields.Span(required=True)
     quantity = fields.DecimalString(required=True)
     unit = fields.String(allow_none=True)
     exact = fields.DecimalString(required=True)
     amount = fields.MinorAmount(required=True)
+    reductions = fields.List(
+        fields.Nested(Reduction), required=True, metadata={"description": "What coupons took off `amount`."}
+    )
     due_at = fields.Instant(required=True)
 
 

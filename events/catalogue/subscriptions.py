@@ -24,6 +24,8 @@ EVENTS = (
     EventType("subscription.change_failed", "subscription", "A change that was put down could not be made any more."),
     EventType("subscription.charge_added", "subscription", "A charge that is due once was put on a subscription."),
     EventType("subscription.charge_withdrawn", "subscription", "A charge that is due once was taken off again."),
+    EventType("subscription.coupon_added", "subscription", "A coupon was redeemed for a subscription."),
+    EventType("subscription.coupon_withdrawn", "subscription", "A coupon was taken off a subscription."),
     EventType("subscription.suspended", "subscription", "A subscription's service is off."),
     EventType("subscription.resumed", "subscription", "A subscription's service is on again."),
     EventType("subscription.cancelled", "subscription", "A subscription ended."),
