@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from typing import Any
+from uuid import UUID
 
+from flask import Response
 from flask.views import MethodView
 
-from api.http import blueprint, context, page, refuses, require
+from api.http import binary, blueprint, context, page, refuses, require
 from api.schemas import page_of
 from api.schemas.test_clock import MailQuery, SandboxMail, TestClock, TestClockAdvance, TestClockSet
-from services import mail, test_clock
+from services import mail, mail_files, test_clock
 
 blp = blueprint("test clock", "A sandbox's own clock, and the outbox of its mails.")
 
@@ -62,3 +64,16 @@ class Outbox(MethodView):
         """The mails that this sandbox would have sent, newest first."""
         test_clock.get(context())
         return page(query, lambda window: mail.list_mails(context(), window))
+
+
+@blp.route("/v1/test-clock/outbox/<id(mail):mail_id>/attachments/<int:number>")
+class OutboxAttachment(MethodView):
+    @require("events:read", "admin:read")
+    @refuses(409, not_a_sandbox=NOT_A_SANDBOX)
+    @blp.response(200, {"type": "string", "format": "binary"}, content_type="application/pdf")
+    def get(self, mail_id: UUID, number: int) -> Response:
+        """A file of one of these mails, counted from 1."""
+        ctx = context()
+        test_clock.get(ctx)
+        file = mail_files.read(ctx, mail.attachment(ctx, mail_id, number))
+        return binary(file.data, file.media_type, filename=file.name)

@@ -15,6 +15,7 @@ from jobs.kinds import Kind, one, whole
 from services import (
     agents_self,
     contract_changes,
+    document_mails,
     dunning,
     fixed_terms,
     idempotency,
@@ -98,6 +99,13 @@ BUSINESS = (
         billing.work_runs,
         business=True,
         slots=2,
+    ),
+    Kind(
+        "statements",
+        "billing",
+        "SELECT provider_id, id, next_statement_at AS due_at FROM account WHERE next_statement_at IS NOT NULL",
+        one("statements", document_mails.statement),
+        business=True,
     ),
     Kind(
         "spending",

@@ -12,9 +12,10 @@ from uuid import UUID
 from core.ids import encode
 from runtime.house import house
 from runtime.unit import unit
-from services import mail
+from services import mail, mail_files
 from services.clock import system_now
 from services.mail import Letter
+from services.mail_files import File
 
 ACTOR = "job:mail"
 TIMEOUT_SECONDS = 20
@@ -32,12 +33,14 @@ def send(provider_id: UUID, mail_ids: Sequence[UUID]) -> None:
         with unit(provider_id, actor=ACTOR) as ctx:
             letter = mail.claim(ctx, mail_id, system_now())
         if letter is not None:
-            error = hand_over(settings.smtp_url, settings.mail_from, letter)
+            with unit(provider_id, actor=ACTOR) as ctx:
+                files = [mail_files.read(ctx, attachment) for attachment in letter.attachments]
+            error = hand_over(settings.smtp_url, settings.mail_from, letter, files)
             with unit(provider_id, actor=ACTOR) as ctx:
                 mail.record(ctx, mail_id, system_now(), error)
 
 
-def hand_over(smtp_url: str, sender: str, letter: Letter) -> str | None:
+def hand_over(smtp_url: str, sender: str, letter: Letter, files: Sequence[File] = ()) -> str | None:
     """Give a mail to the server; what went wrong, without addresses, or None.
 
     Args:
@@ -56,15 +59,18 @@ def hand_over(smtp_url: str, sender: str, letter: Letter) -> str | None:
                 client.starttls(context=tls)
             if server.username:
                 client.login(unquote(server.username), unquote(server.password or ""))
-            client.send_message(_message(sender, letter))
+            client.send_message(_message(sender, letter, files))
     except (OSError, smtplib.SMTPException) as error:
         return f"The mail server did not take it: {type(error).__name__}."
     return None
 
 
-def _message(sender: str, letter: Letter) -> EmailMessage:
+def _message(sender: str, letter: Letter, files: Sequence[File]) -> EmailMessage:
     message = EmailMessage()
     message["From"], message["To"], message["Subject"] = sender, ", ".join(letter.to), letter.subject
     message["Message-ID"] = f"<{encode('mail', letter.mail_id)}@{sender.rpartition('@')[2]}>"
     message.set_content(letter.body)
+    for file in files:
+        main, _, sub = file.media_type.partition("/")
+        message.add_attachment(file.data, maintype=main, subtype=sub, filename=file.name)
     return message

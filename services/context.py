@@ -25,6 +25,7 @@ class ProviderSettings:
     close_after_minutes: int = 30
     usage_cutoff_days: int = 400
     draft_review: bool = False
+    mail_invoices: bool = False
     dunning_policy: Mapping[str, Any] | None = None
     spending_limits: bool = False
 

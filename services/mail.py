@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import insert, select, update
 
-from core.ids import new_id
+from core.errors import NotFound
+from core.ids import decode, encode, new_id
 from models.providers import Mail
 from services.clock import system_now
 from services.context import Context
@@ -22,6 +24,34 @@ PAUSES = tuple(timedelta(minutes=m) for m in (1, 5, 30, 120, 720))
 
 
 @dataclass(frozen=True)
+class Attachment:
+    """A file that goes with a mail: one that is kept (`blob`, its key), or the PDF of an invoice, drawn when the mail
+    leaves.
+    """
+
+    name: str
+    media_type: str
+    blob: bytes | None = None
+    invoice_id: UUID | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        """As it is stored with its mail."""
+        of = {"blob": self.blob.hex()} if self.blob else {"invoice": encode("invoice", self.invoice_id or UUID(int=0))}
+        return {"name": self.name, "media_type": self.media_type, **of}
+
+    @classmethod
+    def stored(cls, value: Mapping[str, Any]) -> Attachment:
+        """From what is stored."""
+        blob, invoice = value.get("blob"), value.get("invoice")
+        return cls(
+            value["name"],
+            value["media_type"],
+            bytes.fromhex(blob) if blob else None,
+            decode("invoice", invoice) if invoice else None,
+        )
+
+
+@dataclass(frozen=True)
 class Letter:
     """A mail to hand to the mail server. `mail_id` makes its Message-ID, so that a second delivery is recognisable."""
 
@@ -29,6 +59,7 @@ class Letter:
     to: Sequence[str]
     subject: str
     body: str
+    attachments: Sequence[Attachment] = ()
 
 
 def send(
@@ -40,8 +71,9 @@ def send(
     kind: str,
     account_id: UUID | None = None,
     about: tuple[str, UUID] | None = None,
+    attachments: Sequence[Attachment] = (),
 ) -> UUID:
-    """Write a plain-text mail with the change it tells of; it leaves after the commit.
+    """Write a plain-text mail with the change it tells of, and files beside it; it leaves after the commit.
 
     Args:
         kind: what it is for, stable (`"sign_in"`, `"dunning_reminder"`).
@@ -60,6 +92,7 @@ def send(
             account_id=account_id,
             object_kind=about[0] if about else None,
             object_id=about[1] if about else None,
+            attachments=[attachment.as_json() for attachment in attachments],
             created_at=ctx.now,
             next_at=None if ctx.provider.sandbox else system_now(),
         )
@@ -91,9 +124,25 @@ def claim(ctx: Context, mail_id: UUID, now: datetime) -> Letter | None:
             (Mail.lease_until.is_(None)) | (Mail.lease_until <= now),
         )
         .values(lease_until=now + LEASE, attempts=Mail.attempts + 1)
-        .returning(Mail.id, Mail.to, Mail.subject, Mail.body)
+        .returning(Mail.id, Mail.to, Mail.subject, Mail.body, Mail.attachments)
     ).one_or_none()
-    return Letter(taken.id, taken.to, taken.subject, taken.body) if taken else None
+    if taken is None:
+        return None
+    files = [Attachment.stored(each) for each in taken.attachments]
+    return Letter(taken.id, taken.to, taken.subject, taken.body, files)
+
+
+def attachment(ctx: Context, mail_id: UUID, number: int) -> Attachment:
+    """A file of a mail, counted from 1.
+
+    Raises:
+        NotFound: there is no such mail, or it has no such file.
+    """
+    found = select(Mail.attachments).where(Mail.provider_id == ctx.provider.id, Mail.id == mail_id)
+    stored = ctx.session.execute(found).scalar_one_or_none() or []
+    if not 1 <= number <= len(stored):
+        raise NotFound("mail", mail_id)
+    return Attachment.stored(stored[number - 1])
 
 
 def record(ctx: Context, mail_id: UUID, now: datetime, error: str | None) -> None:

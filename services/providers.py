@@ -19,7 +19,7 @@ from services import audit, bill_dates, credentials, sellers
 from services.clock import system_now
 from services.context import Context, Kit, Provider, ProviderSettings
 
-SETTINGS = frozenset({"close_after_minutes", "usage_cutoff_days", "draft_review"})
+SETTINGS = frozenset({"close_after_minutes", "usage_cutoff_days", "draft_review", "mail_invoices"})
 
 
 @dataclass(frozen=True)
@@ -46,6 +46,7 @@ class Own:
     close_after_minutes: int
     usage_cutoff_days: int
     draft_review: bool
+    mail_invoices: bool
 
 
 def found(
@@ -126,6 +127,7 @@ def _own(ctx: Context, row: ProviderRow) -> Own:
         close_after_minutes=settings.close_after_minutes,
         usage_cutoff_days=settings.usage_cutoff_days,
         draft_review=settings.draft_review,
+        mail_invoices=settings.mail_invoices,
     )
 
 

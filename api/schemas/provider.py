@@ -13,6 +13,7 @@ class ProviderPatch(Schema):
     usage_cutoff_days = fields.Integer(minimum=1, maximum=3660)
     default_tax_rate = fields.DecimalString(minimum=0, maximum=99, description="Per cent, of the default seller.")
     draft_review = fields.Boolean()
+    mail_invoices = fields.Boolean()
 
 
 class Provider(Schema):
@@ -33,6 +34,9 @@ class Provider(Schema):
     usage_cutoff_days = fields.Integer(required=True, description="How old usage may be when it arrives.")
     draft_review = fields.Boolean(
         required=True, description="Whether drafts wait for a person instead of becoming final by themselves."
+    )
+    mail_invoices = fields.Boolean(
+        required=True, description="Whether an invoice is mailed to its payer, with its PDF, when it becomes final."
     )
 
 

@@ -28,6 +28,13 @@ class MailQuery(ListQuery):
     """The sandbox's mails, newest first."""
 
 
+class MailAttachment(Schema):
+    """A file that goes with a mail."""
+
+    name = fields.String(required=True, example="INV-2026-000001.pdf")
+    media_type = fields.String(required=True, example="application/pdf")
+
+
 class SandboxMail(Schema):
     id = fields.TypeID("mail", required=True)
     to = fields.List(fields.String(), required=True)
@@ -35,4 +42,5 @@ class SandboxMail(Schema):
     body = fields.String(required=True, max_length=50_000, description="Plain text.")
     kind = fields.String(required=True, description="What it is for, such as `sign_in` or `dunning_reminder`.")
     account = fields.TypeID("account", attribute="account_id", allow_none=True)
+    attachments = fields.List(fields.Nested(MailAttachment), required=True)
     created_at = fields.Instant(required=True)
