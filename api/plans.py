@@ -64,6 +64,13 @@ RULE_REFUSALS = {
     "base_plan_unknown": "There is no such plan.",
     "base_plan_not_allowed": "An add-on goes with base plans and bundles.",
     "quantity_range_empty": "The most is less than the least.",
+    "offers_not_allowed": "An add-on offers nothing itself.",
+    "plan_unknown": "There is no such plan.",
+    "plan_offers_itself": "A plan is no offer to those who have it.",
+    "plan_repeated": "A plan is offered once.",
+    "successor_not_allowed": "An add-on takes no plan's place.",
+    "companion_not_allowed": "The add-on does not go with the plan.",
+    "currencies_differ": "What is offered lacks a currency of the plan.",
 }
 ADD_ON_EXAMPLE = {
     "code": "ip-block",
@@ -102,7 +109,8 @@ BUNDLE_EXAMPLE = {
 
 
 def _rules(body: dict[str, Any]) -> Rules:
-    return Rules(body.pop("base_plans", None), body.pop("quantity", None), body.pop("group", None))
+    names = ("base_plans", "quantity", "group", "successors", "companions")
+    return Rules(**{name: body.pop(name, None) for name in names})
 
 
 def _version(body: dict[str, Any]) -> Version:
@@ -126,7 +134,7 @@ class Plans(MethodView):
 
     @require("catalog:write")
     @refuses(409, code_taken="Another plan has this code.")
-    @refuses(422, **REFUSALS, **RULE_REFUSALS)
+    @refuses(422, **{**RULE_REFUSALS, **REFUSALS})
     @blp.arguments(
         PlanNew,
         examples={

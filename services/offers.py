@@ -30,9 +30,10 @@ from core.errors import FieldError, Invalid
 from core.ids import new_id
 from models.catalog import Plan
 from models.offers import AddOnBasePlan
-from services import plans
+from services import offering, plans
 from services.context import Context
 from services.lookups import by_id
+from services.plan_offers import COMPANION, SUCCESSOR
 from services.plans import ComponentView, PlanView, VersionView
 from services.sets import add_rows, among
 
@@ -58,11 +59,16 @@ class Version:
 
 @dataclass(frozen=True)
 class Rules:
-    """An add-on's rules as they come in; None is what was not given."""
+    """A plan's rules as they come in; None is what was not given. Base plans, bounds and a group are an add-on's.
+
+    `successors` and `companions` are references to what is offered to those who have the plan.
+    """
 
     base_plans: Sequence[str] | None = None
     quantity: Mapping[str, Decimal | None] | None = None
     group: str | None = None
+    successors: Sequence[str] | None = None
+    companions: Sequence[str] | None = None
 
 
 def create(ctx: Context, values: Mapping[str, Any], rules: Rules, version: Version) -> PlanView:
@@ -73,7 +79,7 @@ def create(ctx: Context, values: Mapping[str, Any], rules: Rules, version: Versi
 
     Raises:
         Invalid: `add_on_only`, `quantity_range_empty`, `base_plan_unknown`, `base_plan_not_allowed`, and those of
-            `checked_components`; `product_unknown`, `meter_unknown`.
+            `checked_components`; `product_unknown`, `meter_unknown`; those of `offering.name`.
         Conflict: `code_taken`.
     """
     kind = values["kind"]
@@ -88,6 +94,7 @@ def create(ctx: Context, values: Mapping[str, Any], rules: Rules, version: Versi
         ctx, {**values, **columns}, version.prices or (), version.effective_at, components, version.trial
     )
     _allow(ctx, made.id, bases)
+    _offer(ctx, made.id, rules)
     return plans.get(ctx, made.id)
 
 
@@ -111,7 +118,8 @@ def change(ctx: Context, plan_id: UUID, values: Mapping[str, Any], rules: Rules)
     Subscriptions keep the add-ons that they have.
 
     Raises:
-        Invalid: `add_on_only`, `quantity_range_empty`, `base_plan_unknown`, `base_plan_not_allowed`.
+        Invalid: `add_on_only`, `quantity_range_empty`, `base_plan_unknown`, `base_plan_not_allowed`, and those of
+            `offering.name`.
     """
     plan = by_id(ctx, Plan, "plan", plan_id, lock=True)
     errors = _wrong_rules(plan.kind, rules)
@@ -127,6 +135,7 @@ def change(ctx: Context, plan_id: UUID, values: Mapping[str, Any], rules: Rules)
         here = (AddOnBasePlan.provider_id == ctx.provider.id, AddOnBasePlan.plan_id == plan_id)
         ctx.session.execute(delete(AddOnBasePlan).where(*here))
         _allow(ctx, plan_id, bases)
+    _offer(ctx, plan_id, rules)
     return plans.change(ctx, plan_id, {**values, **columns})
 
 
@@ -170,6 +179,12 @@ def _allow(ctx: Context, plan_id: UUID, bases: set[UUID]) -> None:
         for base in sorted(bases)
     ]
     add_rows(ctx, AddOnBasePlan, rows)
+
+
+def _offer(ctx: Context, plan_id: UUID, rules: Rules) -> None:
+    """Name what is offered to those who have a plan."""
+    plan = ctx.session.get_one(Plan, (ctx.provider.id, plan_id))
+    offering.name(ctx, plan, {SUCCESSOR: rules.successors, COMPANION: rules.companions})
 
 
 def _components(

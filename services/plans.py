@@ -22,10 +22,11 @@ from core.errors import FieldError, Invalid
 from core.ids import decode, looks_like, new_id
 from models.catalog import Meter, Plan, PlanVersion, Price, Product
 from models.offers import AddOnBasePlan, BundleComponent
-from services import catalog, price_corrections, price_fits
+from services import catalog, plan_offers, price_corrections, price_fits
 from services.context import Context
 from services.lookups import by_id
 from services.paging import Slice, Window, in_order
+from services.plan_offers import Beside
 from services.sets import add_rows, among
 
 
@@ -86,7 +87,18 @@ class PlanView:
     created_at: datetime
     version: VersionView
     rules: AddOnRules
+    beside: Beside
     meta: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def successors(self) -> Sequence[UUID]:
+        """The plans that are offered in its place."""
+        return self.beside.successors
+
+    @property
+    def companions(self) -> Sequence[UUID]:
+        """The plans that are offered beside it."""
+        return self.beside.companions
 
     @property
     def base_plans(self) -> Sequence[UUID]:
@@ -306,8 +318,12 @@ def _views(ctx: Context, plans: Sequence[Plan]) -> list[PlanView]:
     ).all()
     versions = {view.plan_id: view for view in version_views(ctx, newest)}
     rules = add_on_rules(ctx, plans)
+    beside = plan_offers.named(ctx, [p.id for p in plans])
     return [
-        PlanView(p.id, p.code, p.name, p.kind, p.external_id, p.created_at, versions[p.id], rules[p.id], p.meta or {})
+        PlanView(
+            *(p.id, p.code, p.name, p.kind, p.external_id, p.created_at),
+            *(versions[p.id], rules[p.id], beside[p.id], p.meta or {}),
+        )
         for p in plans
     ]
 

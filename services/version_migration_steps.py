@@ -187,12 +187,12 @@ def _compared(
     """What subscriptions that have started pay before and after, or why that cannot be told."""
     before = _contracts(ctx, subscriptions)
     after = {
-        key: _moved(ctx, contract, target.change(standing[key]), prices)
+        key: moved(ctx, contract, target.change(standing[key]), prices)
         for key, contract, prices in _with_prices(ctx, target, subscriptions, before)
     }
     closed = closed_by(ctx, ctx.now)
     everything = [item for contract in (*before.values(), *after.values()) for item in contract.items]
-    known = indexes.load(ctx, _indexed(everything, ctx.now, closed))
+    known = indexes.load(ctx, indexed_usage(everything, ctx.now, closed))
     needed = list(dict.fromkeys(requests(everything, ctx.now, closed, known)))
     used = slots_many(ctx.session, ctx.provider.id, needed, now=ctx.now, evidence=False) if needed else {}
 
@@ -232,7 +232,12 @@ def _with_prices(
         yield key, contract, prices[currency]
 
 
-def _moved(ctx: Context, contract: Contract, parts: PartsChange, prices: Mapping[str, PriceTerms]) -> Contract:
+def moved(ctx: Context, contract: Contract, parts: PartsChange, prices: Mapping[str, PriceTerms]) -> Contract:
+    """A contract as other plans on it make it from now on.
+
+    Args:
+        prices: of all that is new, by charge code.
+    """
     change = Change(
         quantities=given(contract.items, parts, {}, ctx.now),
         prices=prices,
@@ -242,7 +247,7 @@ def _moved(ctx: Context, contract: Contract, parts: PartsChange, prices: Mapping
     return apply(contracts.with_items(contract, change.prices), change, ctx.now)
 
 
-def _indexed(items: Iterable[Item], now: datetime, closed: datetime) -> dict[str, list[Period]]:
+def indexed_usage(items: Iterable[Item], now: datetime, closed: datetime) -> dict[str, list[Period]]:
     """The spans in which indexes are asked for, by code."""
     found: defaultdict[str, list[Period]] = defaultdict(list)
     for _, term, span in usage_spans(items, now, closed):

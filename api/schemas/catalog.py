@@ -19,6 +19,7 @@ from billing.price import schema as price_schema
 from billing.proration import METHODS
 from billing.tax.facts import NATURES, SERVICE
 from core.money import CURRENCIES
+from services.plan_offers import OFFERS_MOST
 
 CODE_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9_.\-]{0,79}$"
 FLAT = {"model": "flat", "amount_price": "450"}
@@ -194,7 +195,22 @@ class _AddOnRules(Schema):
     group = fields.Code(metadata={"description": "Of an add-on: a subscription has at most one of a group."})
 
 
-class PlanNew(_AddOnRules):
+class _Rules(_AddOnRules):
+    """The same, and what is offered to those who have a plan."""
+
+    successors = fields.List(
+        fields.Reference("plan"),
+        validate=fields.Length(max=OFFERS_MOST),
+        metadata={"description": "Plans and bundles to take in its place, in this order: upgrades."},
+    )
+    companions = fields.List(
+        fields.Reference("plan"),
+        validate=fields.Length(max=OFFERS_MOST),
+        metadata={"description": "Plans, bundles and add-ons to take beside it, in this order: cross-sell."},
+    )
+
+
+class PlanNew(_Rules):
     """A plan to make, with its first version."""
 
     code = fields.Code(required=True, example="colo-rack")
@@ -209,7 +225,7 @@ class PlanNew(_AddOnRules):
     metadata = fields.Metadata()
 
 
-class PlanPatch(_AddOnRules):
+class PlanPatch(_Rules):
     """What to change; prices change by a further version. An add-on's rules hold for orders and changes from now on."""
 
     name = fields.Text()
@@ -275,6 +291,8 @@ class Plan(Resource):
     base_plans = fields.List(fields.TypeID("plan"), required=True)
     quantity = fields.Nested(QuantityBounds, attribute="rules.quantity", required=True)
     group = fields.String(attribute="rules.group", required=True, allow_none=True)
+    successors = fields.List(fields.TypeID("plan"), required=True)
+    companions = fields.List(fields.TypeID("plan"), required=True)
     version = fields.Nested(PlanVersion, required=True)
 
 
