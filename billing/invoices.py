@@ -10,7 +10,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
+from billing.rating import AMOUNT_MOST
 from billing.tax import Priced, Tax, TaxSubtotal, tax_lines
+from core.errors import Refused
 from core.money import Money
 
 
@@ -117,6 +119,9 @@ def collect(charges: Iterable[Billable]) -> Collected:
     """Put one payer's waiting charges onto documents: one per seller, currency and grouping key.
 
     A document whose total would be negative is a credit note. A total of zero is an invoice like any other.
+
+    Raises:
+        Refused: `amount_out_of_range`, beyond what a bigint of minor units holds.
     """
     by_key: dict[DocumentKey, list[Billable]] = {}
     for charge in charges:
@@ -131,4 +136,7 @@ def collect(charges: Iterable[Billable]) -> Collected:
 def _plan(key: DocumentKey, charges: list[Billable]) -> PlannedDocument:
     ordered = tuple(sorted(charges, key=line_order))
     lines = [Priced(charge.amount, charge.tax, charge.tax_inclusive) for charge in ordered]
-    return PlannedDocument(key, ordered, totals(lines, key.currency))
+    sums = totals(lines, key.currency)
+    if max(abs(sums.net.minor), abs(sums.total.minor)) > AMOUNT_MOST:
+        raise Refused("amount_out_of_range", "This document comes to more than 64 bits hold.")
+    return PlannedDocument(key, ordered, sums)

@@ -216,6 +216,19 @@ def test_a_failing_payer_is_parked_with_its_reason_and_the_others_are_billed(ope
         assert [invoice.number for invoice in invoices(ctx)] == [f"INV-2026-00000{i}" for i in (1, 2, 3)]
 
 
+def test_a_document_that_no_bigint_holds_parks_its_payer_alone_and_says_so(open_unit: Open) -> None:
+    vault = {"model": "flat", "amount_price": "60000000000000000"}
+    with open_unit() as ctx:
+        good, bad = an_account(ctx, "Good"), an_account(ctx, "Bad")
+        subscribe(ctx, good, a_plan(ctx, RACK))
+        subscribe(ctx, bad, a_plan(ctx, PriceOf("vault", vault), PriceOf("annexe", vault)))
+    (run,) = bill_at(open_unit, FEBRUARY)
+    with open_unit() as ctx:
+        assert [invoice.account_id for invoice in invoices(ctx)] == [good.id]
+        parked = ctx.session.get_one(BillingRunPayer, (ctx.provider.id, run, bad.id))
+        assert (parked.status, parked.reason) == ("parked", "amount_out_of_range")
+
+
 def test_one_line_that_cannot_be_rated_does_not_stop_the_others_of_its_payer(open_unit: Open, house: House) -> None:
     with open_unit() as ctx:
         plan = a_plan(ctx, RACK, PriceOf("odd", {"model": "no_such_model"}))
