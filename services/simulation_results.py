@@ -28,11 +28,11 @@ ROWS = (CUSTOMERS, SUBSCRIPTIONS)
 class Form(Protocol):
     """How results are written, piece by piece: a beginning, customers with their subscriptions, totals."""
 
-    def begin(self, row: Simulation) -> bytes: ...
+    def opening(self, row: Simulation) -> bytes: ...
 
     def customer(self, customer: Customer, lines: Sequence[Line]) -> bytes: ...
 
-    def end(self, totals: Sequence[Total]) -> bytes: ...
+    def closing(self, totals: Sequence[Total]) -> bytes: ...
 
 
 @dataclass
@@ -57,7 +57,7 @@ def read(ctx: Context, simulation_id: UUID, reading: Reading) -> tuple[bytes, Re
         NotFound.
     """
     row = by_id(ctx, Simulation, "simulation", simulation_id)
-    pieces = [reading.form.begin(row)] if reading.after is None else []
+    pieces = [reading.form.opening(row)] if reading.after is None else []
     lines, reading.after = simulation_steps.portion(ctx, simulation_steps.load(ctx, row), reading.after)
     pieces += [reading.form.customer(*done) for done in _done(reading, lines)]
     if reading.after is not None:
@@ -65,7 +65,7 @@ def read(ctx: Context, simulation_id: UUID, reading: Reading) -> tuple[bytes, Re
     last = reading.summing.close()
     if last is not None:
         pieces.append(reading.form.customer(last, reading.lines))
-    return b"".join([*pieces, reading.form.end(reading.summing.all)]), None
+    return b"".join([*pieces, reading.form.closing(reading.summing.all)]), None
 
 
 def _done(reading: Reading, lines: Iterable[Line]) -> Iterator[tuple[Customer, Sequence[Line]]]:
@@ -83,7 +83,7 @@ class Json:
     def __init__(self) -> None:
         self._between = b""
 
-    def begin(self, row: Simulation) -> bytes:
+    def opening(self, row: Simulation) -> bytes:
         """Which simulation it is, and where its customers begin."""
         return b'{"simulation":' + orjson.dumps(encode("simulation", row.id)) + b',"customers":['
 
@@ -93,7 +93,7 @@ class Json:
         between, self._between = self._between, b",\n"
         return between + orjson.dumps(told)
 
-    def end(self, totals: Sequence[Total]) -> bytes:
+    def closing(self, totals: Sequence[Total]) -> bytes:
         """The totals, and the end."""
         return b'],"totals":' + orjson.dumps([total_json(total) for total in totals]) + b"}\n"
 
@@ -104,7 +104,7 @@ class Csv:
 
     rows: str = CUSTOMERS
 
-    def begin(self, row: Simulation) -> bytes:
+    def opening(self, row: Simulation) -> bytes:
         """The names of the columns."""
         return simulation_csv.write([], names=True)
 
@@ -118,7 +118,7 @@ class Csv:
             [{"row": "customer", **customer_json(customer), **whose, "obstacles": obstacles}], names=False
         )
 
-    def end(self, totals: Sequence[Total]) -> bytes:
+    def closing(self, totals: Sequence[Total]) -> bytes:
         """The totals."""
         return simulation_csv.write([{"row": "total", **total_json(total)} for total in totals], names=False)
 
