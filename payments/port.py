@@ -62,6 +62,18 @@ class Outcome:
 
 
 @dataclass(frozen=True)
+class Errand:
+    """What became of a charge that its customer was to authenticate, and where the customer goes for that.
+
+    Args:
+        url: the page of the bank or the gateway; None where there is nothing to be done there.
+    """
+
+    outcome: Outcome
+    url: str | None = None
+
+
+@dataclass(frozen=True)
 class Customer:
     """Whom a card belongs to, as the gateway should know it. `id` is our account's id."""
 
@@ -191,6 +203,14 @@ class ChargingGateway(Gateway, Protocol):
 
     def confirm(self, access: Access, reference: str) -> Outcome:
         """Make the charge. A second confirmation never charges twice: the intent can succeed once only."""
+        ...
+
+    def authenticate(self, access: Access, reference: str, payment_method: str, return_url: str) -> Errand:
+        """Make a charge that its customer has to authenticate, now that the customer is here.
+
+        Args:
+            return_url: where the customer's browser comes back to.
+        """
         ...
 
     def retrieve(self, access: Access, reference: str) -> Outcome:

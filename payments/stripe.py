@@ -37,6 +37,7 @@ from payments.port import (
     Card,
     ChargeRequest,
     Customer,
+    Errand,
     GatewayDown,
     GatewayRefused,
     Notice,
@@ -171,6 +172,17 @@ class Stripe:
         said = replace(ended, code=refused.code, message=refused.message)
         return said if ended.result is Result.FAILED else ended
 
+    def authenticate(self, access: Access, reference: str, payment_method: str, return_url: str) -> Errand:
+        # With an address to come back to, Stripe answers with a page to go to; without one, with a word to its script.
+        intents = _client(access).v1.payment_intents
+        try:
+            intent = intents.retrieve(reference)
+            if intent.status in ("requires_payment_method", "requires_confirmation"):
+                intent = intents.confirm(reference, {"payment_method": payment_method, "return_url": return_url})
+        except stripe.StripeError as error:
+            return Errand(_refusal(error, reference))
+        return Errand(outcome(intent), _page(intent))
+
     def retrieve(self, access: Access, reference: str) -> Outcome:
         try:
             return outcome(_client(access).v1.payment_intents.retrieve(reference))
@@ -283,6 +295,12 @@ def outcome(intent: Any) -> Outcome:
     if status == "requires_payment_method":
         return _declined(intent.id, charge, error)
     return Outcome(Result.UNKNOWN, intent.id, charge, code=status)  # processing: it will be known later
+
+
+def _page(intent: Any) -> str | None:
+    """Where an intent sends its customer."""
+    redirect = getattr(intent.next_action, "redirect_to_url", None)
+    return getattr(redirect, "url", None)
 
 
 def _declined(reference: str, charge: str | None, error: Any) -> Outcome:

@@ -13,7 +13,7 @@ from typing import Any
 
 from flask import Flask, Response, request
 
-from standins.gateway import control, form
+from standins.gateway import authentication, control, form
 from standins.gateway.form import Params
 from standins.gateway.problems import Problem, invalid, unauthorized
 from standins.gateway.routes import Route, find
@@ -143,9 +143,10 @@ def _hang_up() -> Response:
 
 
 def create_app(store: Store) -> Flask:
-    """The gateway's API below `/v1`, and what steers the stand-in below `/_control`."""
+    """The gateway's API below `/v1`, the bank's page, and what steers the stand-in below `/_control`."""
     app = Flask("gateway")
     gateway = Gateway(store)
     app.add_url_rule("/v1/<path:path>", "v1", gateway.answer, methods=["GET", "POST", "DELETE"])
+    app.register_blueprint(authentication.blueprint(store), url_prefix=authentication.PATH)
     app.register_blueprint(control.blueprint(store), url_prefix="/_control")
     return app

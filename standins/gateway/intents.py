@@ -6,6 +6,8 @@ import re
 import secrets
 import time
 
+from flask import request
+
 from standins.gateway.cards import Card
 from standins.gateway.customers import attached, attached_to, behaviour, customer
 from standins.gateway.form import Params
@@ -139,10 +141,31 @@ def _confirm(account: Account, found: Json, params: Params) -> Json:
         raise invalid("The PaymentMethod was detached from its Customer and may not be used again.", "payment_method")
     card = behaviour(account, found["payment_method"])
     if card.needs_authentication and not params.flag("off_session"):
-        found |= {"status": "requires_action", "next_action": {"type": "use_stripe_sdk", "use_stripe_sdk": {}}}
+        found |= {"status": "requires_action", "next_action": _next_action(found, params.text("return_url"))}
         account.tell("payment_intent.requires_action", found)
         return account.save(found)
     return _decline(account, found, card) if card.code else _pay(account, found)
+
+
+def _next_action(found: Json, return_url: str | None) -> Json:
+    """A page to send the customer to, where there is an address to send it back to; else a word to a script."""
+    if return_url is None:
+        return {"type": "use_stripe_sdk", "use_stripe_sdk": {}}
+    link = f"{request.host_url}authenticate/{found['client_secret']}"
+    return {"type": "redirect_to_url", "redirect_to_url": {"url": link, "return_url": return_url}}
+
+
+def authenticated(account: Account, found: Json, *, approved: bool) -> Json:
+    """The customer has decided about an intent that waits for it."""
+    found["next_action"] = None
+    if approved:
+        return _pay(account, found)
+    message = "We are unable to authenticate your payment method. Please choose a different one and try again."
+    error = {"type": "card_error", "code": "payment_intent_authentication_failure", "message": message}
+    found |= {"status": "requires_payment_method", "payment_method": None, "last_payment_error": error}
+    account.save(found)
+    account.tell("payment_intent.payment_failed", found)
+    return found
 
 
 def _charge(account: Account, found: Json, card: Card | None) -> Json:
