@@ -139,6 +139,7 @@ CHANGE_REFUSALS = {
     "change_before_finalized": "Before the bill date of the latest final invoice with this subscription.",
     "align_not_ahead": "A day that is past, or before the change takes effect.",
     "until_not_after": "A pause that ends before it begins.",
+    "convert_after_trial": "The trial has ended by itself by then.",
     "charge_code_unknown": "The subscription has no such charge.",
     "quantity_negative": "A quantity below zero.",
     "quantity_not_allowed": "Usage has no ordered quantity.",

@@ -36,7 +36,7 @@ def effective_at(ctx: Context, subscription: Subscription, agreed: Agreed, effec
     Raises:
         Conflict: `subscription_not_started` (it has no period yet).
         Invalid: `effective_in_past`, `effective_out_of_range`, `change_before_start`, `cancellation_before_start`,
-            `change_before_finalized`, `align_not_ahead`, `until_not_after`.
+            `change_before_finalized`, `align_not_ahead`, `until_not_after`, `convert_after_trial`.
     """
     at = _asked(ctx, subscription, agreed, effective)
     running = running_term(subscription)
@@ -93,6 +93,9 @@ def _check_members(ctx: Context, subscription: Subscription, agreed: Agreed, at:
     until = agreed.pause.until if agreed.pause is not None else None
     if until is not None and until <= at:
         raise Invalid("until_not_after", "A pause ends after it begins.", "/pause/until")
+    trial_ends_at = subscription.trial_ends_at if subscription.status == TRIALING else None
+    if agreed.convert and trial_ends_at is not None and at > utc(trial_ends_at):
+        raise Invalid("convert_after_trial", f"The trial ends at {rfc3339(trial_ends_at)} by itself.", AT)
 
 
 def _check_past(ctx: Context, subscription: Subscription, agreed: Agreed, at: datetime) -> None:

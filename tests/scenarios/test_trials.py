@@ -96,6 +96,19 @@ def test_a_trial_is_converted_by_hand_as_its_preview_says(client: Caller, provid
     assert sorted(promised) == billed
 
 
+def test_a_trial_is_not_converted_when_it_is_over(client: Caller, provider_id: UUID) -> None:
+    """It would fail in silence when its instant comes; until its end, that included, somebody may convert it."""
+    furnish(client)
+    key = subscribe(client, trial={"days": 20, "at_end": "cancel"})
+    over = {"effective": {"at": "2026-02-10T00:00:00Z"}, "convert": True}
+    for route in ("changes", "preview-change"):
+        answer: Any = client.post(f"/v1/subscriptions/{key}/{route}", over)
+        assert [(e["pointer"], e["code"]) for e in answer.json["errors"]] == [("/effective/at", "convert_after_trial")]
+    client.made(f"/v1/subscriptions/{key}/changes", {"effective": "period_end", "convert": True})
+    advance(client, provider_id, "2026-02-10T00:00:00Z")
+    assert status(client, key) == "active"
+
+
 def test_what_is_changed_within_a_trial_holds_when_it_ends(client: Caller, provider_id: UUID) -> None:
     furnish(client, "UTC", RACK, plan_price("port"))
     key = subscribe(client, trial=FORTNIGHT)
