@@ -119,6 +119,8 @@ class Claim:
         reduced: what coupons took off them, in minor units: without, they would come to that much more.
         drawn: of a committed amount, how much usage has drawn from it so far, in minor units.
         credited: what credit notes gave back of its charges, in minor units, as they were priced.
+        rated_at: when something was last charged or given back on it, by the machine's clock; None where that is not
+            known, and whatever is used must be looked at.
     """
 
     claim_id: UUID
@@ -130,6 +132,7 @@ class Claim:
     drawn: int = 0
     reduced: int = 0
     credited: int = 0
+    rated_at: datetime | None = None
 
 
 @dataclass(frozen=True)

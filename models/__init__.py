@@ -27,7 +27,6 @@ from models import (  # noqa: F401  (importing registers the tables)
     subscription_parts,
     subscriptions,
     taxes,
-    taxes,
     usage,
     version_migrations,
 )

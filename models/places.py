@@ -79,6 +79,8 @@ class Assignment(Base, Tenant, Resource):
     point_id: Mapped[UUID]
     item_id: Mapped[UUID]
     span: Mapped[Range[Any]] = mapped_column(TSTZRANGE)
+    # When it was made or its span was last changed, by the machine's clock: a trigger writes it.
+    changed_at: Mapped[Instant] = mapped_column(server_default=text("clock_timestamp()"))
 
 
 class Register(Base, Tenant, Recorded):
@@ -108,6 +110,9 @@ class Register(Base, Tenant, Recorded):
     reset_at: Mapped[Instant | None]
     rate_quantity: Mapped[Quantity | None]
     rate_seconds: Mapped[Quantity | None]
+    # When intervals were last made anew, by the machine's clock, and the earliest from which they ever were.
+    replayed_at: Mapped[Instant | None]
+    replayed_from: Mapped[Instant | None]
 
 
 class Epoch(Base, Recorded):

@@ -40,7 +40,11 @@ class UsageEvent(Base):
     """
 
     __tablename__ = "usage_event"
-    __table_args__ = ({"postgresql_partition_by": "RANGE (at)"},)
+    __table_args__ = (
+        # What came late into a month: few entries at the end of each subscription's in that month's partition.
+        Index("ix_usage_event_received", "provider_id", "subscription_id", "received_at"),
+        {"postgresql_partition_by": "RANGE (at)"},
+    )
     grants: ClassVar[str] = "select, insert"
 
     provider_id: Mapped[UUID] = mapped_column(primary_key=True)

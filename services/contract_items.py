@@ -203,6 +203,7 @@ def _claims(ctx: Context) -> Select[*tuple[Any, ...]]:
             func.array_agg(Charge.price_id).filter(Charge.kind.in_(ORIGINALS)).label("price_ids"),
             func.array_agg(Charge.discount).filter(Charge.kind.in_(ORIGINALS)).label("discounts"),
             func.sum(Charge.quantity).filter(Charge.kind.in_((*ORIGINALS, "adjustment"))).label("quantity"),
+            func.max(Charge.recorded_at).label("rated_at"),
         )
         .where(
             Charge.provider_id == BilledSpan.provider_id,
@@ -223,6 +224,7 @@ def _claims(ctx: Context) -> Select[*tuple[Any, ...]]:
             charged.c.price_ids[1].label("price_id"),
             charged.c.discounts[1].label("discount"),
             charged.c.quantity,
+            charged.c.rated_at,
         )
         .select_from(BilledSpan)
         .join(charged, BilledSpan.id == charged.c.claim_id)
@@ -344,7 +346,7 @@ def _item(
 def _claim(row: Any, price: PriceTerms, gone: _Gone) -> Claim:
     billed = (int(row.net_amount), row.discount, int(row.drawn))
     taken = gone.reduced.get(row.id, 0), gone.credited.get(row.id, 0)
-    return Claim(row.id, period_of(row.span), price, row.quantity, *billed, *taken)
+    return Claim(row.id, period_of(row.span), price, row.quantity, *billed, *taken, rated_at=utc(row.rated_at))
 
 
 def period_of(span: Range[Any]) -> Period:

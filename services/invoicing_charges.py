@@ -18,7 +18,7 @@ from sqlalchemy.dialects.postgresql import Range
 from billing.adjustments import ADJUSTMENT, Closed, adjust, closed_spans, correct
 from billing.credited_claims import left_of_credited
 from billing.drawdown import DRAWDOWN, drawn, waits_for_usage
-from billing.index_spans import indexed_spans
+from billing.index_spans import index_of, indexed_spans
 from billing.items import USAGE
 from billing.lines import words
 from billing.metered import Index
@@ -34,10 +34,13 @@ from services.contract_items import Contracts
 from services.indexes import load as load_indexes
 from services.sets import add_rows, change_rows
 from stores.statements import weighed
-from stores.usage import slots_many
+from stores.usage import arrived, slots_many
 
 # So many slots of billed spans are looked at together.
 SLOTS_MOST = 200_000
+# What was received so long before a charge was stored may have been missing when it was rated: a transaction that ran
+# beside the run, or the run itself, took its time.
+BEFORE_RATING = timedelta(hours=1)
 PREFIXES = {CREDIT: "Credit: ", ADJUSTMENT: "Adjustment: ", DRAWDOWN: "Drawn from what is committed: "}
 
 
@@ -71,12 +74,25 @@ def propose_for(ctx: Context, payers: Collection[UUID], as_of: datetime, closed:
     proposal = propose(contracts.items, used, as_of, indexes)
     charges = tuple(c for c in proposal.charges if c.span.end <= closed or not _waits(c))
     shrunk = {claim.claim_id for claim in proposal.shrunk}
-    billed = closed_spans(contracts.items, since, shrunk, indexes)
+    billed = changed(ctx, closed_spans(contracts.items, since, shrunk, indexes))
     charges += _adjustments(ctx, billed, as_of, indexes)
     charges += correct(contracts.items, since, as_of, shrunk)
     charges = left_of_credited(contracts.items, reduced(contracts.items, charges, contracts.redeemed))
     charges += drawn(contracts.items, charges, as_of)
     return Proposed(contracts, Proposal(proposal.shrunk, charges, proposal.parked))
+
+
+def changed(ctx: Context, billed: Sequence[Closed]) -> list[Closed]:
+    """The billed spans that may come to something else by now: those for which something has arrived since, whose price
+    was corrected, or whose price follows an index, whose values are not watched.
+    """
+    looked = {
+        span.request: span.claim.rated_at - BEFORE_RATING
+        for span in billed
+        if span.claim.rated_at and not span.claim.price.corrected and index_of(span.claim.price) is None
+    }
+    came = arrived(ctx.session, ctx.provider.id, looked)
+    return [span for span in billed if span.request not in looked or span.request in came]
 
 
 def _waits(charge: ProposedCharge) -> bool:

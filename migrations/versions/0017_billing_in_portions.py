@@ -17,6 +17,14 @@ depends_on = None
 
 # As 0008: the tenant is read once a statement. These are written by the thousand.
 BULK = ("audit", "billed_span", "billing_run_payer", "charge", "invoice", "invoice_line", "outbox_event", "transfer")
+# A change of what counts for an item is an arrival: what was rated before it is rated again.
+ASSIGNMENT_CHANGED = """
+CREATE FUNCTION busbar_assignment_changed() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  NEW.changed_at := clock_timestamp();
+  RETURN NEW;
+END $$
+"""
 NEXT = "billing_run_payer (provider_id, run_id, {}) WHERE status = 'pending'"
 
 
@@ -28,7 +36,20 @@ def upgrade() -> None:
     # Payers are billed in the order of their documents' numbers, so that numbers can follow while billing goes on.
     op.execute("DROP INDEX ix_billing_run_payer_next")
     op.execute(f"CREATE INDEX ix_billing_run_payer_next ON {NEXT.format('tries, bill_on, payer_id')}")
+    _arrivals()
     as_login()
+
+
+def _arrivals() -> None:
+    """Where something has come since a span was rated."""
+    op.execute("CREATE INDEX ix_usage_event_received ON usage_event (provider_id, subscription_id, received_at)")
+    op.execute("ALTER TABLE assignment ADD COLUMN changed_at timestamptz NOT NULL DEFAULT clock_timestamp()")
+    op.execute("ALTER TABLE register ADD COLUMN replayed_at timestamptz, ADD COLUMN replayed_from timestamptz")
+    op.execute(ASSIGNMENT_CHANGED)
+    op.execute(
+        "CREATE TRIGGER changed BEFORE UPDATE OF span ON assignment FOR EACH ROW"
+        " EXECUTE FUNCTION busbar_assignment_changed()"
+    )
 
 
 def _compare_with(provider: str) -> None:
@@ -39,6 +60,11 @@ def _compare_with(provider: str) -> None:
 
 def downgrade() -> None:
     as_owner()
+    op.execute("DROP TRIGGER changed ON assignment")
+    op.execute("DROP FUNCTION busbar_assignment_changed()")
+    op.execute("ALTER TABLE register DROP COLUMN replayed_from, DROP COLUMN replayed_at")
+    op.execute("ALTER TABLE assignment DROP COLUMN changed_at")
+    op.execute("DROP INDEX ix_usage_event_received")
     op.execute("DROP INDEX ix_billing_run_payer_next")
     op.execute(f"CREATE INDEX ix_billing_run_payer_next ON {NEXT.format('tries, payer_id')}")
     op.execute(

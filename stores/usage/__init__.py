@@ -7,7 +7,7 @@ Nothing else in the house reads the usage tables.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from uuid import UUID
 
@@ -35,3 +35,11 @@ def slots_many(
         evidence: also gather what an explanation shows (points, breaks, outermost readings).
     """
     return backend().slots_many(session, provider_id, requests, now=now, evidence=evidence)
+
+
+def arrived(session: Session, provider_id: UUID, looked: Mapping[SlotRequest, datetime]) -> set[SlotRequest]:
+    """Of some requests, each with when it was last answered (system time), those whose answer may be another now.
+
+    What arrives while an answer is being worked out may be missing in it: say a time before that.
+    """
+    return backend().arrived(session, provider_id, looked)

@@ -75,13 +75,22 @@ FROM unnest(%(registers)b::uuid[], %(at)b::timestamptz[], %(values)b::text[], %(
   AS w (register_id, at, value, boots, uptime_s, serial, reset_at, rate_quantity, rate_seconds)
 WHERE r.provider_id = %(provider)b AND r.id = w.register_id
 """
+# Where a register was gone over again: what was rated before it may come to something else.
+REPLAYED = """
+UPDATE register r
+SET replayed_at = %(known_at)b, replayed_from = least(r.replayed_from, w.after)
+FROM unnest(%(registers)b::uuid[], %(after)b::timestamptz[]) AS w (register_id, after)
+WHERE r.provider_id = %(provider)b AND r.id = w.register_id
+"""
 
 Changes = dict[tuple[UUID, datetime], tuple[Shares, int]]
 
 
 def rewrite(session: Session, provider_id: UUID, rewrites: Sequence[Rewrite], known_at: datetime) -> None:
     """Put the rows of some registers, all of them locked, in place."""
-    removed = _remove(session, provider_id, [r for r in rewrites if not r.appends])
+    replays = [r for r in rewrites if not r.appends]
+    removed = _remove(session, provider_id, replays)
+    _note_replays(session, provider_id, replays, known_at)
     _put_intervals(session, provider_id, rewrites, known_at)
     _put_epochs(session, provider_id, rewrites)
     changes: Changes = {}
@@ -89,6 +98,17 @@ def rewrite(session: Session, provider_id: UUID, rewrites: Sequence[Rewrite], kn
         changes |= hour_changes(r.register_id, r.intervals, removed.get(r.register_id, []))
     _put_hours(session, provider_id, changes, known_at)
     _put_heads(session, provider_id, [(r.register_id, r.head) for r in rewrites if r.head is not None])
+
+
+def _note_replays(session: Session, provider_id: UUID, replays: Sequence[Rewrite], known_at: datetime) -> None:
+    if replays:
+        parameters = {
+            "registers": [r.register_id for r in replays],
+            "after": [r.after or EVER for r in replays],
+            "known_at": known_at,
+            "provider": provider_id,
+        }
+        run(session, REPLAYED, parameters)
 
 
 def hour_changes(register: UUID, added: Sequence[Interval], removed: Sequence[Interval]) -> Changes:

@@ -196,3 +196,9 @@ class UsageStore(Protocol):
                 come in time. Of those that run on, only what is known is told.
         """
         ...
+
+    def arrived(self, session: Session, provider_id: UUID, looked: Mapping[SlotRequest, datetime]) -> set[SlotRequest]:
+        """Of some requests, each with when it was last answered (system time), those whose answer may be another now:
+        late events and readings, intervals made anew, assignments and registers that are new or changed.
+        """
+        ...

@@ -16,7 +16,7 @@ from billing.metering.intervals import Epoch
 from billing.metering.late import Window
 from billing.metering.slots import SlotRequest, Usage
 from core.period import Period
-from stores.usage import _answers, _events, _readings, _references, _rewrite
+from stores.usage import _answers, _arrivals, _events, _readings, _references, _rewrite
 from stores.usage.port import EventColumns, RegisterState, Rewrite, StoredReading, UsageStore
 
 
@@ -111,6 +111,10 @@ class PostgresqlUsage:
         """The usage of many items at once, in a fixed number of queries for each shape of request."""
         wanted = list(dict.fromkeys(requests))
         return _answers.answer(session, provider_id, wanted, now, evidence) if wanted else {}
+
+    def arrived(self, session: Session, provider_id: UUID, looked: Mapping[SlotRequest, datetime]) -> set[SlotRequest]:
+        """Of some requests, each with when it was last answered, those whose answer may be another now."""
+        return _arrivals.arrived(session, provider_id, looked)
 
 
 PLUGIN: UsageStore = PostgresqlUsage()
