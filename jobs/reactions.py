@@ -12,7 +12,7 @@ from uuid import UUID
 
 from core.ids import decode
 from runtime.unit import unit
-from services import collection, document_mails, dunning, events
+from services import collection, document_mails, dunning, events, payment_actions
 from services.clock import system_now
 from services.context import Context
 from services.events import Event
@@ -42,6 +42,10 @@ def _decide_again(ctx: Context, event: Event) -> None:
     dunning.look_again(ctx, decode("invoice", event.data["invoice"]))
 
 
+def _ask_customer(ctx: Context, event: Event) -> None:
+    payment_actions.ask_customer(ctx, event.object_id)
+
+
 def _try_new_method(ctx: Context, event: Event) -> None:
     if event.account_id is not None and event.data["is_default"]:
         collection.collect_for_account(ctx, event.account_id)
@@ -53,7 +57,7 @@ REACTIONS: Mapping[str, tuple[Reaction, ...]] = {
     "invoice.voided": (_recover,),
     "invoice.written_off": (_give_up,),
     "payment.failed": (_decide_again,),
-    "payment.requires_action": (_decide_again,),
+    "payment.requires_action": (_decide_again, _ask_customer),
     "payment_method.attached": (_try_new_method,),
     "payment_method.updated": (_try_new_method,),
 }

@@ -14,7 +14,7 @@ from werkzeug.routing import BaseConverter, ValidationError
 from core.errors import Invalid, Refused
 from core.ids import decode, encode
 from portal import assets, guards, present, visits
-from portal.views import brand, invoices, overview, sign_in, unbilled
+from portal.views import brand, invoices, overview, payments, sign_in, unbilled
 
 log = logging.getLogger(__name__)
 
@@ -57,7 +57,7 @@ def create() -> Flask:
     app.before_request(guards.before)
     app.after_request(guards.after)
     app.context_processor(visits.page_context)
-    for pages in (sign_in.pages, brand.pages, overview.pages, invoices.pages, unbilled.pages):
+    for pages in (sign_in.pages, brand.pages, overview.pages, invoices.pages, payments.pages, unbilled.pages):
         app.register_blueprint(pages)
     app.register_error_handler(Refused, _refused)
     app.register_error_handler(HTTPException, _http)

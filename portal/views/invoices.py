@@ -21,7 +21,8 @@ from models.billing import Invoice, InvoiceLine
 from portal import visits
 from portal.explaining import Teller
 from portal.present import INVOICE_BADGES, Badge, Reader
-from services import customer_pages, invoicing
+from services import customer_pages, invoicing, payment_actions
+from services.clock import system_now
 from services.context import Context
 from services.paging import Key, Window
 
@@ -96,6 +97,7 @@ def page(provider_id: UUID, invoice_id: UUID) -> ResponseReturnValue:
             sums=_sums(invoice, reader),
             paid=[_paid(payment, reader) for payment in customer_pages.paid(ctx, invoice)],
             pay=_how_to_pay(invoice, reader),
+            action=_action(ctx, invoice),
         )
 
 
@@ -224,6 +226,14 @@ def _how_to_pay(invoice: Invoice, reader: Reader) -> dict[str, Any] | None:
         "reference": told.get("reference"),
         "amount": reader.money(invoice.total_amount - invoice.settled_amount),
     }
+
+
+def _action(ctx: Context, invoice: Invoice) -> str | None:
+    """Whether a payment waits for this customer (`confirm`), or its bank's answer is being asked for (`asking`)."""
+    attempt = payment_actions.waiting(ctx, invoice.id)
+    if attempt is None:
+        return None
+    return "asking" if attempt.next_at is not None and attempt.next_at <= system_now() else "confirm"
 
 
 def _told(explained: dict[str, Any], reader: Reader) -> dict[str, Any]:
