@@ -339,11 +339,10 @@ def _credited(line: InvoicedLine, part: int, quantities: Mapping[UUID, Decimal])
 
 
 def _taxes(invoiced: Invoiced, parts: Mapping[UUID, int]) -> tuple[TaxSubtotal, ...]:
-    """Each tax of all that is credited so far, less what was credited of it before; those that nothing is credited of
-    are left out.
-    """
+    """Each tax of all that is credited so far, less what was credited of it before; those of no line are left out."""
     nets: dict[TaxRate, int] = dict.fromkeys(invoiced.taxes, 0)
     before, whole = dict(nets), dict(nets)
+    shown = {rate for line in invoiced.lines if parts.get(line.id, 0) for rate in line.tax.rates}
     for line in invoiced.lines:
         for rate in line.tax.rates:
             nets[rate] += parts.get(line.id, 0)
@@ -356,7 +355,7 @@ def _taxes(invoiced: Invoiced, parts: Mapping[UUID, int]) -> tuple[TaxSubtotal, 
         if after == whole[rate] or abs(due) > abs(invoiced_amount):  # a tax engine may have rounded in its own way
             due = invoiced_amount
         amount = due - invoiced.credited_taxes.get(rate, 0)
-        if nets[rate] or amount:
+        if rate in shown or amount:
             found.append(TaxSubtotal(rate, Money(nets[rate], invoiced.currency), Money(amount, invoiced.currency)))
     return tuple(found)
 

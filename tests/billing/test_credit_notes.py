@@ -156,6 +156,7 @@ def test_any_partial_credits_add_up_to_the_invoice_and_never_exceed_it(document:
             continue
         assert adds_up(credit)
         assert 0 < credit.total.minor <= document.total - document.credited
+        assert abs(credit.rounding.minor) <= len(document.taxes)
         document = after(document, credit)
         check_within(document)
     if document.credited < document.total:
