@@ -27,7 +27,7 @@ from models.billing import BillingRun
 from models.credit_notes import CreditNote
 from models.payments import Payment
 from models.providers import Seller
-from services import invoicing_numbers, ledger, outbox
+from services import document_checks, invoicing_numbers, ledger, outbox
 from services.context import Context
 from services.credit_notes_view import credit_note_json
 from services.invoicing_snapshots import buyer_snapshot, seller_snapshot
@@ -64,6 +64,7 @@ def issue_all(ctx: Context, drafts: Sequence[CreditNote]) -> None:
     if not drafts:
         return
     parties = _parties(ctx, drafts)
+    document_checks.check_credit_notes(ctx, drafts, parties)
     issued = {draft.id: local_date(ctx.now, parties[draft.id][0].time_zone) for draft in drafts}
     prefixes = {(d.seller_id, issued[d.id].year): parties[d.id][1].credit_note_prefix for d in drafts}
     series = invoicing_numbers.series(ctx, invoicing_numbers.CREDIT_NOTES, prefixes)

@@ -26,7 +26,7 @@ from models.accounts import Account
 from models.billing import BillingRun, Invoice
 from models.payments import PaymentMethod
 from models.providers import Seller
-from services import invoicing_numbers, ledger, lookups, outbox
+from services import document_checks, invoicing_numbers, ledger, lookups, outbox
 from services.context import Context
 from services.invoicing_snapshots import buyer_snapshot, payment_instructions, seller_snapshot
 from services.invoicing_view import invoice_json
@@ -84,6 +84,7 @@ def finalize_all(ctx: Context, drafts: Sequence[Invoice]) -> None:
     if not drafts:
         return
     parties = _parties(ctx, drafts)
+    document_checks.check_invoices(ctx, drafts, parties)
     cards = _cards(ctx, {draft.account_id for draft in drafts})
     issued = {draft.id: local_date(ctx.now, parties[draft.id][0].time_zone) for draft in drafts}
     prefixes = {(d.seller_id, issued[d.id].year): parties[d.id][1].number_prefix for d in drafts}
