@@ -21,6 +21,7 @@ from services import (
     idempotency,
     inbound,
     invoicing,
+    portal_sessions,
     provisioning,
     runs,
     spending,
@@ -206,6 +207,14 @@ SYSTEM = (
         # By answer, found by its provider: one deletion takes all of a provider's that are past their life.
         "SELECT provider_id, provider_id AS id, expires_at AS due_at FROM idempotency_record",
         whole("remembered_answers", idempotency.forget_expired),
+        batch=500,
+    ),
+    Kind(
+        "ended_visits",
+        "delivery",
+        "SELECT provider_id, provider_id AS id, expires_at AS due_at FROM portal_link"
+        " UNION ALL SELECT provider_id, provider_id, expires_at FROM portal_session",
+        whole("ended_visits", portal_sessions.forget_ended),
         batch=500,
     ),
     Kind(

@@ -105,8 +105,13 @@ class PortalLink(Base, Tenant, Recorded):
     """A one-time link by which a person signs in to an account's pages. System time."""
 
     __tablename__ = "portal_link"
-    __table_args__ = (ref("account_id", "account"), UniqueConstraint("token_hash"))
-    dispatch: ClassVar[tuple[str, ...]] = ("provider_id", "id", "token_hash")
+    __table_args__ = (
+        ref("account_id", "account"),
+        UniqueConstraint("token_hash"),
+        Index("ix_portal_link_expires_at", "expires_at"),
+    )
+    grants: ClassVar[str] = "select, insert, update, delete"
+    dispatch: ClassVar[tuple[str, ...]] = ("provider_id", "id", "token_hash", "expires_at")
 
     account_id: Mapped[UUID]
     user_id: Mapped[UUID | None] = mapped_column(ForeignKey("app_user.id"))
@@ -119,8 +124,13 @@ class PortalSession(Base, Tenant, Recorded):
     """A signed-in browser. System time."""
 
     __tablename__ = "portal_session"
-    __table_args__ = (ref("account_id", "account"), UniqueConstraint("token_hash"))
-    dispatch: ClassVar[tuple[str, ...]] = ("provider_id", "id", "token_hash")
+    __table_args__ = (
+        ref("account_id", "account"),
+        UniqueConstraint("token_hash"),
+        Index("ix_portal_session_expires_at", "expires_at"),
+    )
+    grants: ClassVar[str] = "select, insert, update, delete"
+    dispatch: ClassVar[tuple[str, ...]] = ("provider_id", "id", "token_hash", "expires_at")
 
     account_id: Mapped[UUID]
     user_id: Mapped[UUID | None] = mapped_column(ForeignKey("app_user.id"))

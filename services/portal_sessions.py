@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import delete, func, insert, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from core.errors import NotFound
@@ -20,6 +20,7 @@ from models.access import PortalLink, PortalSession
 from models.accounts import Account
 from models.providers import Membership, User
 from services import mail
+from services.clock import system_now
 from services.context import Context
 from services.lookups import by_id, by_reference
 
@@ -183,6 +184,12 @@ def end(ctx: Context, session_id: UUID, now: datetime) -> None:
     """Sign out: the session opens nothing any more."""
     session = by_id(ctx, PortalSession, "portal_session", session_id, account=PortalSession.account_id, lock=True)
     session.ended_at = session.ended_at or now
+
+
+def forget_ended(ctx: Context) -> None:
+    """Delete the links and sessions that open nothing any more."""
+    for table in (PortalLink, PortalSession):
+        ctx.session.execute(delete(table).where(table.provider_id == ctx.provider.id, table.expires_at <= system_now()))
 
 
 def _accounts_of(ctx: Context, address: str) -> list[Account]:

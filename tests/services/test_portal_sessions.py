@@ -7,11 +7,16 @@ from datetime import timedelta
 from uuid import UUID
 
 import pytest
-from sqlalchemy import select, text
+from sqlalchemy import func, select, text
 
 from core.errors import NotFound, UnknownReference
 from core.ids import encode
+from jobs import due
+from jobs.finding import due_now
+from models.access import PortalLink, PortalSession
 from models.providers import Mail, Membership
+from runtime.house import House
+from runtime.unit import dispatch, unit
 from services import portal_sessions
 from services.clock import system_now
 from services.context import Context
@@ -130,6 +135,27 @@ def test_asking_again_and_again_fills_no_mailbox(ctx: Context) -> None:
     assert len(mails(ctx)) == portal_sessions.LINKS_WAITING_MAX
     portal_sessions.ask(ctx, "ada@lumen.example", NOW + portal_sessions.LINK_LIFE, URL)
     assert len(mails(ctx)) == portal_sessions.LINKS_WAITING_MAX + 1
+
+
+def test_what_opens_nothing_any_more_is_forgotten_and_the_rest_is_kept(house: House, provider_id: UUID) -> None:
+    """The schedule finds it by the machine's clock, whatever the sandbox's shows."""
+    now = system_now()
+    with unit(provider_id, actor="test", within=house) as ctx:
+        account = encode("account", make_account(ctx))
+        for age in (portal_sessions.SESSION_LIFE, portal_sessions.LINK_LIFE, timedelta(0)):
+            used = portal_sessions.make_link(ctx, account, now - age)
+            portal_sessions.redeem(ctx, used.token, now - age)
+            kept = portal_sessions.make_link(ctx, account, now - age)
+    kind = due.KINDS["ended_visits"]
+    with dispatch(within=house) as session:
+        assert len(due_now(session, kind, provider_id, 10)) == 5  # four links, and the oldest session
+    kind.run(provider_id, [provider_id])
+    with dispatch(within=house) as session:
+        assert due_now(session, kind, provider_id, 10) == []
+    with unit(provider_id, actor="test", within=house) as ctx:
+        counts = [ctx.session.scalar(select(func.count()).select_from(t)) for t in (PortalLink, PortalSession)]
+        assert counts == [2, 2]
+        assert portal_sessions.preview(ctx, kept.token, now)
 
 
 def test_an_address_of_two_accounts_gets_a_link_to_each(ctx: Context) -> None:
