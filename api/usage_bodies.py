@@ -221,9 +221,11 @@ def explain(error: Exception) -> tuple[str, str, str]:
     message = _AT.sub("", message)
     where = f" (at {pointer})" if pointer else ""
     if message.startswith("Object missing required field"):
-        return "member_required", f"The member {message.split('`')[1]} is required{where}.", pointer
+        name = message.split("`")[1]
+        return "member_required", f"The member {name} is required{where}.", f"{pointer}/{name}"
     if message.startswith("Object contains unknown field"):
-        return "member_unknown", f"There is no member {message.split('`')[1]} here{where}.", pointer
+        name = message.split("`")[1]
+        return "member_unknown", f"There is no member {name} here{where}.", f"{pointer}/{name}"
     if pointer.endswith(_DECIMALS) and message.startswith("Expected `str"):
         return "decimal_string_expected", f'Write this as a decimal string, for example "12.5"{where}.', pointer
     if "datetime" in message:

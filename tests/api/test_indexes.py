@@ -147,8 +147,8 @@ def test_csv_with_and_without_ends(client: Caller, path: str) -> None:
         ([value(12), {"start": "yesterday", "value": "1"}], [("/values/1/start", "instant_malformed")]),
         ([{"start": "2026-01-10T12:00:00", "value": "1"}], [("/values/0/start", "instant_malformed")]),
         ([{"start": "0001-01-01T00:00:00Z", "value": "1"}], [("/values/0/start", "instant_out_of_range")]),
-        ([{"start": "2026-01-10T12:00:00Z"}], [("/values/0", "member_required")]),
-        ([value(12, colour="red")], [("/values/0", "member_unknown")]),
+        ([{"start": "2026-01-10T12:00:00Z"}], [("/values/0/value", "member_required")]),
+        ([value(12, colour="red")], [("/values/0/colour", "member_unknown")]),
     ],
 )  # fmt: skip
 def test_nothing_is_taken_when_any_row_is_wrong(
