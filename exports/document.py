@@ -75,6 +75,15 @@ class Buyer:
 
 
 @dataclass(frozen=True)
+class LineReduction:
+    """What a coupon took off a line, in minor units; `percent` is None where it is an amount."""
+
+    name: str
+    percent: Decimal | None
+    amount: int
+
+
+@dataclass(frozen=True)
 class DocumentLine:
     """One line.
 
@@ -84,12 +93,13 @@ class DocumentLine:
         amount: net, in minor units; negative for a credit.
         span: what it is for; None for a one-off.
         quantity: in `unit`; None for a flat amount.
-        unit_price: per unit, in major units; None where several prices apply, and then `price_note` says so
-            (`"3 tiers"`).
+        unit_price: per unit, in major units; None where several prices apply, `prices` of them, or where `price_note`
+            says why.
         exact: the amount before it was rounded, in major units, where it is worth knowing.
         quality_note: how the quantity was measured, where not simply measured: `"12 % estimated"`.
         cost_centre: which of the buyer's pays for it.
         so_far: its span still runs, and it grows until that ends.
+        reductions: what coupons took off it, in their order; `amount` is what is left.
     """
 
     description: str
@@ -100,10 +110,12 @@ class DocumentLine:
     unit: str = ""
     unit_price: Decimal | None = None
     price_note: str = ""
+    prices: int = 0
     exact: Decimal | None = None
     quality_note: str = ""
     cost_centre: str = ""
     so_far: bool = False
+    reductions: tuple[LineReduction, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -146,6 +158,7 @@ class DocumentTax:
         tax_amount: in minor units.
         name: the tax's name where it is sold (`"VAT"`, `"GST"`).
         note: the legal ground of a rate of zero, printed below the totals.
+        jurisdiction: who takes it, where several take one each.
     """
 
     category: str
@@ -154,6 +167,7 @@ class DocumentTax:
     tax_amount: int
     name: str = "VAT"
     note: str = ""
+    jurisdiction: str = ""
 
 
 @dataclass(frozen=True)

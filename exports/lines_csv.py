@@ -30,6 +30,7 @@ COLUMNS = (
     "exact",
     "amount",
     "charged_amount",
+    "reductions",
     "tax_inclusive",
     "currency",
     "tax_category",
@@ -47,6 +48,7 @@ WRITTEN = frozenset(
         "subscription_reference",
         "subscription_name",
         "description",
+        "reductions",
         "purchase_order",
         "cost_centre",
     )
@@ -70,7 +72,15 @@ def write(rows: Iterable[Mapping[str, Any]], *, names: bool, columns: Sequence[s
 
 
 def _cell(name: str, value: Any) -> Any:
+    if name == "reductions":
+        value = "; ".join(map(_reduction, value or ()))
     return as_text(value) if name in WRITTEN else value
+
+
+def _reduction(reduction: Mapping[str, Any]) -> str:
+    """What a coupon took off, in minor units: `Welcome 10 %: 3100`."""
+    percent = f" {reduction['percent']} %" if reduction["percent"] is not None else ""
+    return f"{reduction['name']}{percent}: {reduction['amount']}"
 
 
 def as_text(value: Any) -> Any:

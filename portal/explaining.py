@@ -16,6 +16,7 @@ from billing.metering.quality import Quality, Shares
 from billing.metering.tail import Basis
 from core.decimals import EXACT
 from core.period import Period, parse_instant
+from exports.figures import Figures
 from portal.present import Reader
 from portal.pricing_words import MODELS, PriceWords, Step, Tier
 
@@ -107,20 +108,37 @@ class Terms:
 
 
 @dataclass(frozen=True)
+class Reduction:
+    """What a coupon takes off, in words and as an amount."""
+
+    words: str
+    amount: str
+
+
+@dataclass(frozen=True)
 class Told:
-    """One charge, explained. `discount` is what a bundle takes off, in words, and `taken_off` the amount."""
+    """One charge, explained. `discount` is what a bundle takes off, in words, and `taken_off` the amount; `reductions`
+    are what coupons take off after that.
+    """
 
     span: str
     quantity: str
     steps: Sequence[Step]
     discount: str
     taken_off: str
+    reductions: Sequence[Reduction]
     exact: str
     part_of_span: str
     shares: Sequence[Share]
     places: Sequence[Place]
     events: str
     known_until: str
+
+
+def reduction_words(figures: Figures, reduction: Mapping[str, Any]) -> str:
+    """`Welcome, 10%`: a coupon, and the per cent that it takes off, where it is not an amount."""
+    percent = reduction["percent"]
+    return f"{reduction['name']}, {figures.rate(EXACT.create_decimal(percent))}" if percent else str(reduction["name"])
 
 
 class Teller:
@@ -146,6 +164,7 @@ class Teller:
             steps=[self.words.step(part, unit, number) for number, part in enumerate(explained["parts"])],
             discount=self._discount(explained),
             taken_off=self._taken_off(explained),
+            reductions=self.reductions(explained.get("reductions") or ()),
             exact=self._money(exact) if exact else "",
             part_of_span=self._part_of_span(explained),
             shares=self.shares(Shares.from_json(usage["quality"]), unit) if usage else [],
@@ -170,6 +189,14 @@ class Teller:
         rated = EXACT.create_decimal(explained["rated"])
         return self.figures.exact_money(EXACT.minus(EXACT.divide(EXACT.multiply(rated, discount), HUNDRED)))
 
+    def reductions(self, stored: Sequence[Mapping[str, Any]]) -> list[Reduction]:
+        """What coupons take off, those that take off something."""
+        return [
+            Reduction(reduction_words(self.figures, each), self.reader.money(-each["amount"]))
+            for each in stored
+            if each["amount"]
+        ]
+
     def terms(self, price: Mapping[str, Any], unit: str | None) -> Terms:
         """The price that was applied, as a price list."""
         spec = price["spec"]
@@ -184,6 +211,7 @@ class Teller:
             "span": self.reader.span(_span(stored["billed_span"])),
             "billed": self.reader.money(stored["billed_amount"]),
             "used": self.reader.money(-stored["used_amount"]),
+            "after": ", ".join(each.words for each in self.reductions(stored.get("used_reductions") or ())),
         }
 
     def drawdown(self, stored: Mapping[str, Any] | None) -> dict[str, str] | None:

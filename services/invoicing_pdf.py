@@ -11,7 +11,8 @@ from itertools import groupby
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import and_, func, select, update
+from sqlalchemy import and_, cast, func, select, update
+from sqlalchemy.dialects.postgresql import JSONPATH
 
 from billing.bill_dates import due_on
 from billing.lines import quality_note
@@ -28,6 +29,7 @@ from exports.document import (
     DocumentTax,
     InvoiceDocument,
     Kind,
+    LineReduction,
     Logo,
     PaymentInstructions,
     Seller,
@@ -185,7 +187,9 @@ def _payment(stored: Mapping[str, Any], seller: Mapping[str, Any]) -> PaymentIns
 def tax_of(stored: Mapping[str, Any]) -> DocumentTax:
     """A tax as a document kept it."""
     return DocumentTax(
-        stored["category"], Decimal(stored["rate"]), stored["net_amount"], stored["tax_amount"], stored["name"]
+        *(stored["category"], Decimal(stored["rate"]), stored["net_amount"], stored["tax_amount"], stored["name"]),
+        note=stored.get("note", ""),
+        jurisdiction=stored.get("jurisdiction", ""),
     )
 
 
@@ -194,12 +198,15 @@ def _span(line: InvoiceLine) -> Period | None:
 
 
 def tiers_of(ctx: Context, invoices: Sequence[UUID]) -> dict[UUID, int]:
-    """How many prices made each line's amount, where there were several; by line."""
+    """How many prices made each line's amount, where there were several; by line. A price that follows an index has
+    one for each of its slots, which are not counted.
+    """
     parts = func.jsonb_array_length(func.coalesce(Charge.inputs["parts"], func.jsonb_build_array()))
     rows = ctx.session.execute(
         select(InvoiceLine.id, parts)
         .join(Charge, and_(Charge.provider_id == InvoiceLine.provider_id, Charge.invoice_line_id == InvoiceLine.id))
         .where(InvoiceLine.provider_id == ctx.provider.id, among(InvoiceLine.invoice_id, invoices), parts > 1)
+        .where(~func.jsonb_path_exists(Charge.inputs, cast("$.parts[*].runs", JSONPATH)))
     )
     return dict(rows.all())
 
@@ -245,8 +252,14 @@ def _line(line: InvoiceLine, tiers: int) -> DocumentLine:
         quantity=line.quantity if line.unit or line.quantity != 1 else None,
         unit=line.unit or "",
         unit_price=line.unit_price,
-        price_note=f"{tiers} tiers" if tiers else "",
+        prices=tiers,
         exact=line.exact,
         quality_note=quality_note(line.quality),
         cost_centre=line.cost_centre or "",
+        reductions=tuple(map(_reduction, line.reductions or ())),
     )
+
+
+def _reduction(stored: Mapping[str, Any]) -> LineReduction:
+    percent = Decimal(stored["percent"]) if stored["percent"] is not None else None
+    return LineReduction(stored["name"], percent, stored["amount"])

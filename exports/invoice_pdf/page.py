@@ -17,6 +17,7 @@ from exports.document import (
     Corrected,
     DocumentLine,
     InvoiceDocument,
+    LineReduction,
     SubscriptionGroup,
 )
 from exports.figures import FALLBACK, Figures, parse_locale
@@ -108,7 +109,7 @@ class Page:
         facts = [
             ("number" if document.kind == "invoice" else "document_number", document.number),
             (self._dated(), figures.date(document.issued_on)),
-            *(("corrects", f"{each.number}, {figures.date(each.issued_on)}") for each in self._corrected()),
+            *(("corrects", f"{each.number}, {_whole(figures.date(each.issued_on))}") for each in self._corrected()),
             ("corrects", self._more_corrected()),
             ("due_on", document.due_on and figures.date(document.due_on)),
             ("supply", document.supply and figures.span(document.supply)),
@@ -181,9 +182,11 @@ class Page:
             self.figures.span(line.span) if line.span else "",
             self.say("so_far") if line.so_far else "",
             line.quality_note,
+            *map(self._reduction, line.reductions),
             centre,
         ]
-        price = line.price_note if line.unit_price is None else self.figures.price(line.unit_price)
+        several = self.say("prices", number=str(line.prices)) if line.prices > 1 else line.price_note
+        price = several if line.unit_price is None else self.figures.price(line.unit_price)
         return {
             "description": wrap(line.description),
             "small": wrap(" · ".join(filter(None, small))),
@@ -191,6 +194,11 @@ class Page:
             "price": wrap(price),
             "amount": self.figures.amount(line.amount),
         }
+
+    def _reduction(self, reduction: LineReduction) -> str:
+        """`Welcome, 10 %: −31.00`."""
+        percent = f", {self.figures.rate(reduction.percent)}" if reduction.percent is not None else ""
+        return f"{reduction.name}{percent}: {self.figures.amount(-reduction.amount)}"
 
     def _totals(self) -> list[dict[str, str]]:
         """Each sum with how it is drawn: `plain`, `total` (under a rule) or `due` (in the brand's colour)."""
@@ -200,7 +208,8 @@ class Page:
         rows = [("plain", self.say("subtotal"), document.subtotal_amount)]
         for tax in document.taxes:
             net = money(tax.net_amount).replace(_MINUS, _MINUS + _JOINED)
-            label = self.say("tax_on", name=tax.name, rate=self.figures.rate(tax.rate), net=net)
+            name = " ".join(filter(None, [tax.name, tax.jurisdiction]))
+            label = self.say("tax_on", name=name, rate=self.figures.rate(tax.rate), net=net)
             rows.append(("plain", label, tax.tax_amount))
         if document.rounding_amount:
             rows.append(("plain", self.say("rounding"), document.rounding_amount))
@@ -273,6 +282,11 @@ class Page:
         reach = [seller.website, seller.email, seller.phone]
         rows = [[seller.legal_name, *ids, *bank], reach]
         return [wrap(" · ".join(filter(None, row))) for row in rows if any(row)]
+
+
+def _whole(text: str) -> str:
+    """The same text on one line."""
+    return text.replace(" ", "\N{NO-BREAK SPACE}")
 
 
 def wrap(text: str) -> str:

@@ -19,7 +19,7 @@ from core.errors import NotFound
 from core.period import Period, parse_instant, utc
 from models.billing import Invoice, InvoiceLine
 from portal import visits
-from portal.explaining import Teller
+from portal.explaining import Teller, reduction_words
 from portal.present import INVOICE_BADGES, Badge, Reader
 from services import customer_pages, invoicing, payment_actions
 from services.clock import system_now
@@ -179,10 +179,13 @@ def _groups(lines: Sequence[InvoiceLine], reader: Reader) -> list[Group]:
 def _line(line: InvoiceLine, reader: Reader) -> LineRow:
     span = Period(utc(line.start_at), utc(line.end_at)) if line.end_at > line.start_at else None
     counted = line.unit or line.quantity != 1
+    taken_off = [
+        f"{reduction_words(reader.figures, each)}: {reader.figures.amount(-each['amount'])}" for each in line.reductions
+    ]
     return LineRow(
         id=line.id,
         description=line.description,
-        small=" · ".join(filter(None, [reader.span(span) if span else "", quality_note(line.quality)])),
+        small=" · ".join(filter(None, [reader.span(span) if span else "", quality_note(line.quality), *taken_off])),
         quantity=reader.quantity(line.quantity, line.unit) if counted else "",
         price=reader.figures.price(line.unit_price) if line.unit_price is not None else "",
         amount=reader.figures.amount(line.amount),
