@@ -69,7 +69,7 @@ def _reads(paths: dict[str, Any], known: dict[str, list[str]]) -> list[str]:
 
 
 def test_the_sandbox_has_one_of_each(known: dict[str, list[str]]) -> None:
-    kinds = "acc sel sub item plan pver price prod mtr evt chg inv line run whe dun site pt asg agt gwa pay"
+    kinds = "acc sel sub item plan pver price prod mtr evt chg inv line cn cnl run whe dun site pt asg agt gwa pay"
     assert set(kinds.split()) <= known.keys()
 
 

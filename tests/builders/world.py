@@ -110,6 +110,7 @@ def _money(client: Caller) -> None:
             "received_on": "2026-02-01",
         },
     )
+    client.made(f"/v1/invoices/{_first(client, 'invoices')}/credit-notes", {"amount": 500, "reason": "Outage"})
 
 
 def _advance(client: Caller, provider_id: UUID, to: str) -> None:
