@@ -165,6 +165,7 @@ def _as_lines(
     lines, tiers = [], {}
     for charge_id, line in planned.lines.items():
         lines.append(Running(InvoiceLine(**line), currencies[line["invoice_id"]], min(line["end_at"], ctx.now)))
-        if (parts := len(rows[charge_id]["inputs"].get("parts", ()))) > 1:
-            tiers[line["id"]] = parts
+        parts = rows[charge_id]["inputs"].get("parts", ())
+        if len(parts) > 1 and not any("runs" in part for part in parts):
+            tiers[line["id"]] = len(parts)
     return lines, [Invoice(**head) for head in planned.heads], tiers

@@ -62,14 +62,14 @@ def test_the_pdf_says_what_the_invoice_says(open_unit: Open, invoice: Invoice) -
         assert expected in text
 
 
-def test_a_line_of_several_tiers_says_so(open_unit: Open) -> None:
+def test_a_line_of_several_prices_says_so(open_unit: Open) -> None:
     tiers = {"model": "graduated", "tiers": [{"up_to": "2", "unit_price": "9"}, {"up_to": None, "unit_price": "5"}]}
     with open_unit() as ctx:
         subscribe(ctx, an_account(ctx), a_plan(ctx, PriceOf("ports", tiers)), quantity="3")
     bill_at(open_unit, FEBRUARY)
     with open_unit() as ctx:
         (group,) = document(ctx, invoices(ctx)[0]).groups[0].subscriptions
-    assert [(line.unit_price, line.price_note, line.amount) for line in group.lines] == [(None, "2 tiers", 2300)] * 2
+    assert [(line.unit_price, line.prices, line.amount) for line in group.lines] == [(None, 2, 2300)] * 2
 
 
 def test_it_stays_the_same_file_whatever_becomes_of_the_parties(open_unit: Open, invoice: Invoice) -> None:
