@@ -55,7 +55,6 @@ def ingest(args: argparse.Namespace) -> None:
 
 def measure(running: Server, args: argparse.Namespace) -> None:
     """All parts, one line each."""
-    copied = None
     for kind in KINDS if args.only is None else (args.only,):
         for size in args.sizes:
             connections = 16 if size == 1 else 2
@@ -63,11 +62,20 @@ def measure(running: Server, args: argparse.Namespace) -> None:
                 outcome = load.run(running, kind, size, connections=connections, seconds=args.seconds)
             show(f"{kind}, {size} a request, {connections} connections", outcome, seconds)
             if kind == "events" and size == max(args.sizes):
-                with processors.spent(running) as seconds:
-                    copied = copying.run(running, size, connections=2, seconds=args.seconds)
-                show(f"raw COPY of events, {size} a commit, 2 connections", copied, seconds)
-                print(f"  ratio to COPY: {outcome.rows_per_second / copied.rows_per_second:.2f}")
+                beside(running, size, outcome, args.seconds)
     print(json.dumps(server.settings_of(running)), file=sys.stderr)
+
+
+def beside(running: Server, size: int, together: Outcome, seconds: float) -> None:
+    """The same events from clients that each have subscriptions of their own, and by COPY; both ratios to that."""
+    with processors.spent(running) as spent:
+        apart = load.run(running, "events", size, connections=2, seconds=seconds, apart=True)
+    show(f"events, {size} a request, subscriptions apart", apart, spent)
+    with processors.spent(running) as spent:
+        copied = copying.run(running, size, connections=2, seconds=seconds)
+    show(f"raw COPY of events, {size} a commit, 2 connections", copied, spent)
+    ratios = (each.rows_per_second / copied.rows_per_second for each in (together, apart))
+    print("  ratio to COPY: {:.2f}; subscriptions apart: {:.2f}".format(*ratios))
 
 
 def show(what: str, outcome: Outcome, seconds: Mapping[str, float]) -> None:

@@ -54,10 +54,15 @@ class Outcome:
         )
 
 
-def run(running: Server, kind: str, size: int, *, connections: int, seconds: float) -> Outcome:
-    """Send rows of one kind, `size` a request, for some seconds. Every row must be taken."""
+def run(running: Server, kind: str, size: int, *, connections: int, seconds: float, apart: bool = False) -> Outcome:
+    """Send rows of one kind, `size` a request, for some seconds. Every row must be taken.
+
+    Args:
+        apart: each client sends events of subscriptions of its own, as sources that know nothing of each other do;
+            else both send for all, and wait for each other's hours.
+    """
     most = min(int(ROWS_PER_SECOND_MAX[kind] * seconds / size), int(REQUESTS_PER_SECOND_MAX * seconds)) + 20
-    bodies = [_body(running, kind, size, number) for number in range(most)]
+    bodies = [_body(running, kind, size, number, apart) for number in range(most)]
     started = multiprocessing.Barrier(CLIENTS)
     results: multiprocessing.Queue[Outcome | str] = multiprocessing.Queue()
     clients = [
@@ -95,18 +100,20 @@ def gathered(results: Any, clients: Sequence[Any]) -> Outcome:
 
 
 _runs = iter(range(1000))
-_tags: dict[tuple[str, int], int] = {}
+_tags: dict[tuple[str, int, bool], int] = {}
 
 
-def _body(running: Server, kind: str, size: int, number: int) -> bytes:
+def _body(running: Server, kind: str, size: int, number: int, apart: bool) -> bytes:
     """One request's body. Events spread over subscriptions and a day; readings are one poll of `size` points."""
-    tag = _tags.setdefault((kind, size), next(_runs) if (kind, size) not in _tags else 0)
+    key = (kind, size, apart)
+    tag = _tags.setdefault(key, next(_runs) if key not in _tags else 0)
+    subscriptions = running.subscriptions[number % CLIENTS :: CLIENTS] if apart else running.subscriptions
     if kind == "events":
         now = datetime.now(UTC) - timedelta(days=2)
         rows: list[dict[str, Any]] = [
             {
                 "id": f"{tag}-{number}-{i}",
-                "subscription": running.subscriptions[(number * size + i) % len(running.subscriptions)],
+                "subscription": subscriptions[(number * size + i) % len(subscriptions)],
                 "meter": running.meter,
                 "at": (now + timedelta(seconds=(number * size + i) % 86_400)).isoformat(),
                 "quantity": f"{(i % 900) + 1}.25",

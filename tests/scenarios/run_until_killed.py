@@ -25,7 +25,9 @@ STEPS: dict[str, tuple[Any, str, str, int]] = {
     "between books and events": (ledger, "post_all", "after", 1),
     "when events were written and not committed": (invoicing_finalize, "finalize_all", "after", 1),
     "in the second set of numbers": (ledger, "post_all", "after", 2),
-    "before the run is closed": (runs, "finish", "before", 4),
+    "between billing and early numbers": (runs, "finish_early", "before", 2),
+    "when early numbers were given and not committed": (runs, "finish_early", "after", 2),
+    "before the run is closed": (runs, "finish", "before", 2),
 }
 
 
