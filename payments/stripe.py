@@ -46,37 +46,9 @@ from payments.port import (
     Registration,
     Result,
 )
+from payments.stripe_words import code, is_final, member, notice, outcome, page, refunded, refusal, unit_amount, words
 
 TIMEOUT_S = 20.0
-# Declines after which the same card is hopeless. Source: Stripe's table of decline codes, those whose next step is
-# "the customer needs to use another card or contact the issuer".
-HOPELESS = frozenset(
-    {
-        "authentication_required",
-        "expired_card",
-        "fraudulent",
-        "incorrect_cvc",
-        "incorrect_number",
-        "invalid_account",
-        "invalid_cvc",
-        "invalid_expiry_month",
-        "invalid_expiry_year",
-        "invalid_number",
-        "lost_card",
-        "merchant_blacklist",
-        "pickup_card",
-        "restricted_card",
-        "revocation_of_all_authorizations",
-        "revocation_of_authorization",
-        "stolen_card",
-        "stop_payment_order",
-        "testmode_decline",
-        "transaction_not_allowed",
-    }
-)
-# Stripe's unit where it is not ISO 4217's minor unit: (Stripe's units, minor units) that are worth the same.
-# Source: Stripe's list of zero-decimal currencies and special cases.
-UNITS = {"ISK": (100, 1), "UGX": (100, 1), "MGA": (1, 100)}
 EVENTS = [
     "payment_intent.succeeded",
     "payment_intent.payment_failed",
@@ -147,13 +119,13 @@ class Stripe:
             raise GatewayDown("gateway_unavailable", "The card gateway does not answer; try again later.") from error
 
     def create_intent(self, access: Access, request: ChargeRequest) -> Outcome:
-        if _unit(request.amount) is None:
+        if unit_amount(request.amount) is None:
             return Outcome(Result.FAILED, code="amount_not_payable", message="Stripe takes whole units of it only.")
         options: stripe.RequestOptions = {"idempotency_key": f"busbar-{request.attempt}-intent"}
         try:
             made = _client(access).v1.payment_intents.create(intent_params(request), options)
         except stripe.StripeError as error:
-            return _refusal(error)
+            return refusal(error)
         return outcome(made)
 
     def confirm(self, access: Access, reference: str) -> Outcome:
@@ -162,8 +134,8 @@ class Stripe:
         try:
             return outcome(_client(access).v1.payment_intents.confirm(reference, {"off_session": True}))
         except stripe.StripeError as error:
-            known = _refusal(error, reference)
-            return self._hopeless(access, known) if _is_final(error, known) else known
+            known = refusal(error, reference)
+            return self._hopeless(access, known) if is_final(error, known) else known
 
     def _hopeless(self, access: Access, refused: Outcome) -> Outcome:
         """An intent that cannot be confirmed as it is, its card was detached, say: cancelled, it never charges."""
@@ -180,14 +152,14 @@ class Stripe:
             if intent.status in ("requires_payment_method", "requires_confirmation"):
                 intent = intents.confirm(reference, {"payment_method": payment_method, "return_url": return_url})
         except stripe.StripeError as error:
-            return Errand(_refusal(error, reference))
-        return Errand(outcome(intent), _page(intent))
+            return Errand(refusal(error, reference))
+        return Errand(outcome(intent), page(intent))
 
     def retrieve(self, access: Access, reference: str) -> Outcome:
         try:
             return outcome(_client(access).v1.payment_intents.retrieve(reference))
         except stripe.StripeError as error:
-            return Outcome(Result.UNKNOWN, reference, code=_code(error), message=_words(error))
+            return Outcome(Result.UNKNOWN, reference, code=code(error), message=words(error))
 
     def find(self, access: Access, request: ChargeRequest, since: datetime) -> Outcome | None:
         params: PaymentIntentListParams = {
@@ -197,10 +169,10 @@ class Stripe:
         }
         try:
             for intent in _client(access).v1.payment_intents.list(params).auto_paging_iter():
-                if _member(intent.metadata, "busbar_attempt") == request.attempt:
+                if member(intent.metadata, "busbar_attempt") == request.attempt:
                     return outcome(intent)
         except stripe.StripeError as error:
-            return Outcome(Result.UNKNOWN, code=_code(error), message=_words(error))
+            return Outcome(Result.UNKNOWN, code=code(error), message=words(error))
         return None
 
     def cancel(self, access: Access, reference: str) -> Outcome:
@@ -209,10 +181,10 @@ class Stripe:
         except stripe.InvalidRequestError:
             return self.retrieve(access, reference)  # it succeeded or was cancelled before
         except stripe.StripeError as error:
-            return Outcome(Result.UNKNOWN, reference, code=_code(error), message=_words(error))
+            return Outcome(Result.UNKNOWN, reference, code=code(error), message=words(error))
 
     def refund(self, access: Access, refund: str, charge: str, amount: Money) -> RefundOutcome:
-        unit = _unit(amount)
+        unit = unit_amount(amount)
         if unit is None:
             return RefundOutcome("failed", code="amount_not_payable", message="Stripe gives whole units of it only.")
         params: RefundCreateParams = {
@@ -223,19 +195,19 @@ class Stripe:
         try:
             made = _client(access).v1.refunds.create(params, {"idempotency_key": f"busbar-{refund}"})
         except (stripe.InvalidRequestError, stripe.CardError) as error:
-            return RefundOutcome("failed", code=_code(error), message=_words(error))
+            return RefundOutcome("failed", code=code(error), message=words(error))
         except stripe.StripeError as error:
-            return RefundOutcome("unknown", code=_code(error), message=_words(error))
-        return _refunded(made)
+            return RefundOutcome("unknown", code=code(error), message=words(error))
+        return refunded(made)
 
     def find_refund(self, access: Access, refund: str, charge: str) -> RefundOutcome | None:
         params: RefundListParams = {"payment_intent": charge, "limit": 100}
         try:
             for made in _client(access).v1.refunds.list(params).auto_paging_iter():
-                if made.metadata and _member(made.metadata, "busbar_refund") == refund:
-                    return _refunded(made)
+                if made.metadata and member(made.metadata, "busbar_refund") == refund:
+                    return refunded(made)
         except stripe.StripeError as error:
-            return RefundOutcome("unknown", code=_code(error), message=_words(error))
+            return RefundOutcome("unknown", code=code(error), message=words(error))
         return None
 
     def verify(self, access: Access, headers: Mapping[str, str], body: bytes) -> Notice:
@@ -249,18 +221,10 @@ class Stripe:
         raise BadSignature
 
 
-_REFUND = {"succeeded": "succeeded", "failed": "failed", "canceled": "failed"}
-
-
-def _refunded(refund: Any) -> RefundOutcome:
-    status = _REFUND.get(refund.status or "", "pending")
-    return RefundOutcome(status, refund.id, code=getattr(refund, "failure_reason", None))
-
-
 def intent_params(request: ChargeRequest) -> PaymentIntentCreateParams:
     """What is asked of Stripe for one charge. Redirecting methods are off: nobody is there to be redirected."""
     return {
-        "amount": _unit(request.amount) or 0,
+        "amount": unit_amount(request.amount) or 0,
         "currency": request.amount.currency.lower(),
         "customer": request.customer,
         "payment_method": request.payment_method,
@@ -268,87 +232,6 @@ def intent_params(request: ChargeRequest) -> PaymentIntentCreateParams:
         "metadata": {"busbar_attempt": request.attempt},
         "automatic_payment_methods": {"enabled": True, "allow_redirects": "never"},
     }
-
-
-def _unit(amount: Money) -> int | None:
-    """An amount in Stripe's unit of its currency; None where it is no whole number of those."""
-    theirs, ours = UNITS.get(amount.currency, (1, 1))
-    units, rest = divmod(amount.minor * theirs, ours)
-    return units if rest == 0 else None
-
-
-def outcome(intent: Any) -> Outcome:
-    """One of Stripe's payment intents in our words."""
-    status, error = intent.status, intent.last_payment_error
-    charge = intent.latest_charge if isinstance(intent.latest_charge, str | None) else intent.latest_charge.id
-    if status == "succeeded":
-        currency = str(intent.currency).upper()
-        theirs, ours = UNITS.get(currency, (1, 1))
-        paid = Money(int(intent.amount_received) * ours // theirs, currency)
-        return Outcome(Result.SUCCEEDED, intent.id, charge, paid)
-    if status == "requires_confirmation":
-        return Outcome(Result.UNCONFIRMED, intent.id)
-    if status == "requires_action":
-        return Outcome(Result.REQUIRES_ACTION, intent.id, charge, code="authentication_required")
-    if status == "canceled":
-        return Outcome(Result.FAILED, intent.id, charge, code="canceled")
-    if status == "requires_payment_method":
-        return _declined(intent.id, charge, error)
-    return Outcome(Result.UNKNOWN, intent.id, charge, code=status)  # processing: it will be known later
-
-
-def _page(intent: Any) -> str | None:
-    """Where an intent sends its customer."""
-    redirect = getattr(intent.next_action, "redirect_to_url", None)
-    return getattr(redirect, "url", None)
-
-
-def _declined(reference: str, charge: str | None, error: Any) -> Outcome:
-    code = getattr(error, "code", None) or "payment_method_missing"
-    decline = getattr(error, "decline_code", None)
-    result = Result.REQUIRES_ACTION if code == "authentication_required" else Result.FAILED
-    hopeless = code in HOPELESS or decline in HOPELESS or error is None
-    return Outcome(
-        result,
-        reference,
-        charge,
-        code=code,
-        decline_code=decline,
-        message=getattr(error, "message", None),
-        retryable=not hopeless,
-    )
-
-
-def _refusal(error: stripe.StripeError, reference: str | None = None) -> Outcome:
-    """What an error says about the charge. Only a refusal by the gateway itself means that nothing was charged."""
-    body = error.json_body if isinstance(error.json_body, dict) else {}
-    intent = (body.get("error") or {}).get("payment_intent")
-    if isinstance(intent, dict):
-        return outcome(stripe.PaymentIntent.construct_from(intent, None))
-    if isinstance(error, stripe.InvalidRequestError) and reference is None:
-        return Outcome(Result.FAILED, code=_code(error), message=_words(error))
-    return Outcome(Result.UNKNOWN, reference, code=_code(error), message=_words(error))
-
-
-def _is_final(error: stripe.StripeError, known: Outcome) -> bool:
-    """Whether Stripe refused the request itself and will refuse it again, without saying how the intent stands."""
-    asked_wrongly = isinstance(error, stripe.InvalidRequestError) and error.http_status == 400
-    return asked_wrongly and known.result is Result.UNKNOWN
-
-
-def notice(event: Mapping[str, Any]) -> Notice:
-    """What a verified event is about."""
-    subject = event["data"]["object"]
-    kind = {"payment_intent": "charge", "refund": "refund"}.get(str(subject.get("object")))
-    attempt = _member(subject.get("metadata") or {}, "busbar_attempt")
-    return Notice(str(event["id"]), str(event["type"]), kind, str(subject["id"]) if kind else None, attempt)
-
-
-def _member(metadata: Any, name: str) -> str | None:
-    try:
-        return str(metadata[name])
-    except KeyError:
-        return None
 
 
 @cache
@@ -370,19 +253,6 @@ def _client(access: Access) -> stripe.StripeClient:
     )
 
 
-def _code(error: stripe.StripeError) -> str:
-    return error.code or {
-        "APIConnectionError": "no_answer",
-        "RateLimitError": "rate_limited",
-        "AuthenticationError": "credentials_refused",
-        "PermissionError": "credentials_refused",
-    }.get(type(error).__name__, "gateway_error")
-
-
-def _words(error: stripe.StripeError) -> str:
-    return error.user_message or type(error).__name__
-
-
 class _plainly:  # noqa: N801 -- a context manager, read as a word
     """Turns the SDK's errors into the port's, for calls that move no money."""
 
@@ -391,7 +261,7 @@ class _plainly:  # noqa: N801 -- a context manager, read as a word
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         if isinstance(error, stripe.InvalidRequestError | stripe.CardError):
-            raise GatewayRefused("gateway_refused", _words(error), "/token") from error
+            raise GatewayRefused("gateway_refused", words(error), "/token") from error
         if isinstance(error, stripe.AuthenticationError | stripe.PermissionError):
             detail = "The card gateway refuses the credentials of this gateway account."
             raise GatewayRefused("credentials_refused", detail, "/gateway_account") from error

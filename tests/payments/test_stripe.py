@@ -29,7 +29,8 @@ from payments.port import (
     gateway,
     names,
 )
-from payments.stripe import PLUGIN, intent_params, notice
+from payments.stripe import PLUGIN, intent_params
+from payments.stripe_words import notice
 from standins.gateway import customers, intents
 from standins.gateway.delivery import sign
 from tests.standins.gateway_program import GatewayProgram
