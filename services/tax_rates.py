@@ -45,7 +45,8 @@ def create(ctx: Context, values: Mapping[str, Any]) -> TaxRate:
 
 
 def _complete(values: Mapping[str, Any]) -> dict[str, Any]:
-    place = Place(*(str(values.get(name) or "").strip() for name in ("country", "region", "county", "city")))
+    parts = [str(values.get(name) or "").strip() for name in ("country", "region", "county", "city")]
+    place = Place(parts[0], parts[1].removeprefix(f"{parts[0]}-"), *parts[2:])
     category = values.get("category") or (STANDARD if values["rate"] > 0 else ZERO_RATED)
     if (place.county or place.city) and not place.region:
         raise Invalid("region_required", "A county or city lies in a region: name it.", "/region")
@@ -60,7 +61,7 @@ def _complete(values: Mapping[str, Any]) -> dict[str, Any]:
         "name": DEFAULT_NAME,
         "jurisdiction": _jurisdiction(place) if values.get("stacked") else "",
         **{name: value for name, value in values.items() if value is not None},
-        "region": place.region.removeprefix(f"{place.country}-"),
+        "region": place.region,
         "county": place.county,
         "city": place.city,
         "category": category,
