@@ -14,6 +14,7 @@ from core.errors import NotFound
 from models.accounts import Account
 from models.billing import Invoice
 from models.catalog import Plan
+from models.credit_notes import CreditNote
 from models.payments import Allocation, Payment, PaymentAttempt, PaymentMethod
 from models.subscriptions import Subscription
 from services import lookups
@@ -22,6 +23,7 @@ from services.paging import Slice, Window, newest_first
 
 # What its customer may see of a document's life: not its draft.
 FINAL = ("open", "paid", "void", "uncollectible")
+ISSUED = "issued"
 
 
 @dataclass(frozen=True)
@@ -73,6 +75,28 @@ def invoice(ctx: Context, invoice_id: UUID) -> Invoice:
     found = lookups.by_id(ctx, Invoice, "invoice", invoice_id, account=Invoice.account_id)
     if found.status not in FINAL:
         raise NotFound("invoice", invoice_id)
+    return found
+
+
+def credit_notes(ctx: Context, limit: int, *, of: Invoice | None = None) -> Sequence[CreditNote]:
+    """Credit notes that are issued, newest first: all, or those that correct an invoice."""
+    statement = select(CreditNote).where(
+        CreditNote.provider_id == ctx.provider.id, visible(ctx, CreditNote.account_id), CreditNote.status == ISSUED
+    )
+    if of is not None:
+        statement = statement.where(CreditNote.invoice_id == of.id)
+    return ctx.session.scalars(statement.order_by(CreditNote.id.desc()).limit(limit)).all()
+
+
+def credit_note(ctx: Context, note_id: UUID) -> CreditNote:
+    """One credit note that is issued.
+
+    Raises:
+        NotFound: there is none, or not for this caller.
+    """
+    found = lookups.by_id(ctx, CreditNote, "credit_note", note_id, account=CreditNote.account_id)
+    if found.status != ISSUED:
+        raise NotFound("credit_note", note_id)
     return found
 
 

@@ -18,10 +18,11 @@ from billing.lines import quality_note
 from core.errors import NotFound
 from core.period import Period, parse_instant, utc
 from models.billing import Invoice, InvoiceLine
+from models.credit_notes import CreditNote
 from portal import visits
 from portal.explaining import Teller, reduction_words
 from portal.present import INVOICE_BADGES, Badge, Reader
-from services import customer_pages, invoicing, payment_actions
+from services import credit_notes_pdf, customer_pages, invoicing, payment_actions
 from services.clock import system_now
 from services.context import Context
 from services.paging import Key, Window
@@ -46,6 +47,17 @@ class Row:
 
 
 @dataclass(frozen=True)
+class NoteRow:
+    """A credit note in a list."""
+
+    id: UUID
+    number: str
+    issued: str
+    corrects: str
+    total: str
+
+
+@dataclass(frozen=True)
 class LineRow:
     """A line on its page."""
 
@@ -65,6 +77,7 @@ class Group:
     beneficiary: str
     subscription: str
     reference: str
+    order: str
     lines: Sequence[LineRow]
 
 
@@ -76,7 +89,9 @@ def listing(provider_id: UUID) -> ResponseReturnValue:
         found = customer_pages.invoices(ctx, Window(PAGE, _after_id()))
         rows = [row(ctx, invoice) for invoice in found.rows]
         older = found.last[0] if found.last else None
-        return render_template("invoices.html", rows=rows, older=older, first=not request.args.get("after"))
+        first = not request.args.get("after")
+        notes = [note_row(note) for note in customer_pages.credit_notes(ctx, PAGE)] if first else []
+        return render_template("invoices.html", rows=rows, older=older, first=first, notes=notes)
 
 
 @pages.get("/<id(provider):provider_id>/invoices/<id(invoice):invoice_id>")
@@ -91,7 +106,11 @@ def page(provider_id: UUID, invoice_id: UUID) -> ResponseReturnValue:
             "invoice.html",
             invoice=invoice,
             row=row(ctx, invoice),
-            groups=_groups(found.rows, reader),
+            credited=reader.money(invoice.credited_amount),
+            groups=_groups(found.rows, invoice, reader),
+            grounds=_grounds(invoice),
+            centres=_centres(invoice, reader),
+            notes=[note_row(note) for note in customer_pages.credit_notes(ctx, PAGE, of=invoice)],
             more=found.last[0] if found.last else None,
             first=not request.args.get("after"),
             sums=_sums(invoice, reader),
@@ -109,6 +128,17 @@ def pdf(provider_id: UUID, invoice_id: UUID) -> ResponseReturnValue:
         invoice = customer_pages.invoice(ctx, invoice_id)
         response = Response(invoicing.pdf(ctx, invoice_id), mimetype="application/pdf")
         response.headers.set("Content-Disposition", "attachment", filename=f"{invoice.number}.pdf")
+        return response
+
+
+@pages.get("/<id(provider):provider_id>/credit-notes/<id(credit_note):note_id>/pdf")
+@visits.signed_in
+def note_pdf(provider_id: UUID, note_id: UUID) -> ResponseReturnValue:
+    """A credit note itself."""
+    with visits.as_visitor() as ctx:
+        note = customer_pages.credit_note(ctx, note_id)
+        response = Response(credit_notes_pdf.pdf(ctx, note.id), mimetype="application/pdf")
+        response.headers.set("Content-Disposition", "attachment", filename=f"{note.number}.pdf")
         return response
 
 
@@ -142,8 +172,20 @@ def row(ctx: Context, invoice: Invoice) -> Row:
     )
 
 
-def reader_of(invoice: Invoice) -> Reader:
-    """The visitor, reading figures of the invoice's currency and dates of the zone it was made in."""
+def note_row(note: CreditNote) -> NoteRow:
+    """A credit note as lists show it."""
+    reader = reader_of(note)
+    return NoteRow(
+        id=note.id,
+        number=note.number or "",
+        issued=reader.figures.date(note.issued_on) if note.issued_on else "",
+        corrects=", ".join(each["number"] for each in note.corrects),
+        total=reader.money(note.total_amount),
+    )
+
+
+def reader_of(invoice: Invoice | CreditNote) -> Reader:
+    """The visitor, reading figures of the document's currency and dates of the zone it was made in."""
     visitor = visits.current().visitor
     if visitor is None:
         raise NotFound("page")
@@ -169,23 +211,30 @@ def _after_position() -> Key | None:
     return (after,) if after else None
 
 
-def _groups(lines: Sequence[InvoiceLine], reader: Reader) -> list[Group]:
-    def of(line: InvoiceLine) -> tuple[str, str, str]:
-        return line.beneficiary_name, line.subscription_name, line.subscription_reference
+def _groups(lines: Sequence[InvoiceLine], invoice: Invoice, reader: Reader) -> list[Group]:
+    """What the head of the document says of orders and cost centres is not said again."""
+    centre = (invoice.buyer_snapshot or {}).get("cost_centre")
 
-    return [Group(*key, [_line(line, reader) for line in own]) for key, own in groupby(lines, key=of)]
+    def of(line: InvoiceLine) -> tuple[str, str, str, str]:
+        order = line.purchase_order if line.purchase_order != invoice.purchase_order else None
+        return line.beneficiary_name, line.subscription_name, line.subscription_reference, order or ""
+
+    return [Group(*key, [_line(line, reader, centre) for line in own]) for key, own in groupby(lines, key=of)]
 
 
-def _line(line: InvoiceLine, reader: Reader) -> LineRow:
+def _line(line: InvoiceLine, reader: Reader, usual: str | None) -> LineRow:
     span = Period(utc(line.start_at), utc(line.end_at)) if line.end_at > line.start_at else None
     counted = line.unit or line.quantity != 1
     taken_off = [
         f"{reduction_words(reader.figures, each)}: {reader.figures.amount(-each['amount'])}" for each in line.reductions
     ]
+    centre = f"Cost centre {line.cost_centre}" if line.cost_centre and line.cost_centre != usual else ""
     return LineRow(
         id=line.id,
         description=line.description,
-        small=" · ".join(filter(None, [reader.span(span) if span else "", quality_note(line.quality), *taken_off])),
+        small=" · ".join(
+            filter(None, [reader.span(span) if span else "", quality_note(line.quality), *taken_off, centre])
+        ),
         quantity=reader.quantity(line.quantity, line.unit) if counted else "",
         price=reader.figures.price(line.unit_price) if line.unit_price is not None else "",
         amount=reader.figures.amount(line.amount),
@@ -198,7 +247,9 @@ def _sums(invoice: Invoice, reader: Reader) -> list[tuple[str, str, str]]:
     rows = [("plain", "Subtotal", invoice.net_amount)]
     for tax in invoice.taxes:
         rate = reader.figures.rate(Decimal(tax["rate"]))
-        rows.append(("plain", f"{tax['name']} {rate} on {reader.money(tax['net_amount'])}", tax["tax_amount"]))
+        name = " ".join(filter(None, [tax["name"], tax.get("jurisdiction")]))
+        rate += f" ({tax['category']})" if tax.get("note") else ""
+        rows.append(("plain", f"{name} {rate} on {reader.money(tax['net_amount'])}", tax["tax_amount"]))
     if invoice.rounding_amount:
         rows.append(("plain", "Rounding", invoice.rounding_amount))
     rows.append(("total", "Total", invoice.total_amount))
@@ -208,12 +259,25 @@ def _sums(invoice: Invoice, reader: Reader) -> list[tuple[str, str, str]]:
     return [(style, words, reader.money(amount)) for style, words, amount in rows]
 
 
+def _grounds(invoice: Invoice) -> list[str]:
+    """Why no tax is due, where none is."""
+    return list(dict.fromkeys(tax["note"] for tax in invoice.taxes if tax.get("note")))
+
+
+def _centres(invoice: Invoice, reader: Reader) -> list[tuple[str, str]]:
+    """What each cost centre pays, without tax."""
+    return [
+        (each["cost_centre"] or "Without a cost centre", reader.money(each["net_amount"]))
+        for each in invoice.cost_centres
+    ]
+
+
 def _paid(payment: customer_pages.Paid, reader: Reader) -> dict[str, str]:
     card = payment.card
     by = f"{str(card['brand']).capitalize()} ending in {card['last4']}" if card.get("last4") else payment.method
     return {
         "on": reader.figures.date(payment.received_on),
-        "by": by if card else " · ".join(filter(None, [by.capitalize(), payment.reference])),
+        "by": by if card else " · ".join(filter(None, [by.capitalize().replace("_", " "), payment.reference])),
         "amount": reader.money(payment.amount),
     }
 
