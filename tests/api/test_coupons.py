@@ -179,6 +179,30 @@ def test_an_end_in_the_middle_credits_what_was_paid_after_reductions(shop: Calle
     assert ("credit", -10800) in [(line["kind"], line["amount"]) for line in told["lines"]]
 
 
+def test_a_bundles_discount_comes_first_then_coupons_then_what_is_committed(shop: Caller, advance: Any) -> None:
+    committed = {"model": "committed_amount", "amount_price": "100", "draws": ["energy"]}
+    flat = plan_price("energy", "usage", {"model": "per_unit", "unit_price": "0.5"})
+    make_plan(shop, plan_price("commitment", price=committed), flat, code="power")
+    make_plan(shop, plan_price("cage", price={"model": "flat", "amount_price": "200"}), code="cage")
+    parts = [{"plan": "cage", "discount": "10"}, {"plan": "power"}]
+    bundle = {"code": "all", "name": "All", "kind": "bundle", "version": {"prices": [], "components": parts}}
+    shop.made("/v1/plans", bundle)
+    coupon(shop, percent="20", duration="forever")
+    ordered = shop.made("/v1/subscriptions", order(plan="all", coupon="HELLO"))
+    event = {"id": "1", "subscription": ordered["id"], "meter": "energy", "at": NOW, "quantity": "100"}
+    shop.made("/v1/usage/events", {"events": [event]})
+    so_far = shop.get(f"/v1/subscriptions/{ordered['id']}/usage?from={NOW}&to=2026-02-15T00:00:00Z").json
+    assert so_far["amount"] == 4000
+    advance("2026-03-01T02:00:00Z")
+    first = {
+        (kind, code): amount for code in ("cage", "commitment", "energy") for kind, amount, _ in billed(shop, code)
+    }
+    assert first["recurring", "cage"] == 14400  # 200.00, less a tenth, less a fifth
+    assert first["recurring", "commitment"] == 10000
+    assert first["usage", "energy"] == 4000
+    assert first["drawdown", "commitment"] == -4000
+
+
 def test_two_coupons_are_taken_off_in_their_order(shop: Caller, advance: Any) -> None:
     coupon(shop, "TENTH", stacking_order=20)
     coupon(shop, "FIFTY", percent=None, amounts={"EUR": 5000}, duration="once", stacking_order=10, plans=["colo"])

@@ -22,6 +22,7 @@ from core.ids import new_id
 from core.money import Money, round_line
 from tests.billing.coupon_lives import SUBSCRIPTION, Contract, coupon
 from tests.billing.lives import Life, at, hourly, price
+from tests.builders.recompute import recompute
 
 ENERGY_PRODUCT, RACK_PRODUCT = UUID(int=21), UUID(int=22)
 SLOW = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -343,6 +344,8 @@ def test_reductions_never_exceed_the_charge_nor_an_amount_its_span(
     for charge in contract.charges:
         off = sum(reduction.amount for reduction in charge.reductions)
         assert charge.amount == round_line(charge.exact, charge.currency).minor - off
+        again = recompute(charge.inputs).minor
+        assert charge.amount == (again if "claim" in charge.inputs else again - off)
     for terms in its:
         assert all(used >= 0 for used in contract.used(terms).values())
         if terms.amount is not None:

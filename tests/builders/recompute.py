@@ -25,7 +25,7 @@ def recompute(inputs: Mapping[str, Any]) -> Money:
     """The amount that a charge's inputs come to.
 
     Of a drawdown it is what was drawn before, less what is drawn to date; of a credit or an adjustment the part that
-    was used, rated again, less what had been billed before.
+    was used, rated again, after what coupons take off, less what had been billed before.
     """
     currency = str(inputs["price"]["currency"])
     if "drawdown" in inputs:
@@ -34,7 +34,8 @@ def recompute(inputs: Mapping[str, Any]) -> Money:
         return Money(int(told["drawn_before_amount"]) - reached, currency)
     if "claim" in inputs:
         used = recompute(inputs["used"]) if inputs["used"] is not None else Money(0, currency)
-        return used - Money(int(inputs["billed_amount"]), currency)
+        off = sum(reduction["amount"] for reduction in (inputs["used"] or {}).get("reductions", ()))
+        return used - Money(off, currency) - Money(int(inputs["billed_amount"]), currency)
     price = parse_price(inputs["price"]["spec"])
     part = Share(inputs["share"]["numerator"], inputs["share"]["denominator"])
     usage = inputs.get("usage")

@@ -64,6 +64,9 @@ def furnish(client: Caller, provider_id: UUID) -> None:
     version: Any = client.get("/v1/plans?limit=200").json["data"][-1]["version"]["id"]
     right = {"charge_code": "rack", "currencies": RACK["currencies"]}
     client.made(f"/v1/plan-versions/{version}/corrections", {"prices": [right], "reason": "read again"})
+    coupon = client.made("/v1/coupons", {"name": "Welcome", "percent": "10", "duration": {"spans": 3}})
+    client.made(f"/v1/coupons/{coupon['id']}/codes", {"code": "WELCOME"})
+    client.made(f"/v1/subscriptions/{first}/coupons", {"coupon": "WELCOME"})
     _places(client)
     _advance(client, provider_id, "2026-02-01T02:00:00Z")
     _money(client)
