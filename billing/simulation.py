@@ -1,6 +1,6 @@
 """What-if: what past months would have come to at other prices, by the functions that bill.
 
-Amounts are as prices say: before tax, before coupons, after what usage draws from committed amounts.
+Amounts are as prices say: before tax, coupons and credit notes, after what usage draws from committed amounts.
 
 A span counts with the share of its local days that lies in the months. What was billed of it stands for what it costs
 now; what is not billed yet is rated. A span that still runs is rated as if it ended with the months.
@@ -119,7 +119,7 @@ class _Side:
     obstacles: list[Obstacle] = field(default_factory=list)
 
     def take(self, items: Sequence[Item]) -> None:
-        """What was billed on items, less what is to be given back, and what is to be billed."""
+        """What was billed on items, before coupons, less what is to be given back; and what is to be billed."""
         proposal = propose(items, self.usage, _EVER, self.indexes)
         prices = {t.price.price_id: t.price for item in items for t in item.terms}
         kept = {shrunk.claim_id: shrunk.keeps for shrunk in proposal.shrunk}
@@ -133,7 +133,8 @@ class _Side:
             for claim in item.claims:
                 span = kept.get(claim.claim_id, claim.span)
                 if span is not None:
-                    self._add(item.charge_code, claim.price, span, claim.net_amount + back[claim.claim_id])
+                    amount = claim.net_amount + claim.reduced + back[claim.claim_id]
+                    self._add(item.charge_code, claim.price, span, amount)
         self.obstacles += [Obstacle(p.charge_code, p.code, p.detail) for p in proposal.parked]
 
     def assume(self, item: Item, quantity: Decimal) -> None:

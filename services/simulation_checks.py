@@ -21,7 +21,7 @@ from models.subscriptions import Subscription
 from services import simulation_steps
 from services.context import Context
 from services.invoicing_charges import closed_by
-from services.simulation_steps import Trying
+from services.simulation_prices import Trying
 from stores.usage import backend
 
 

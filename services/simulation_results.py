@@ -16,7 +16,7 @@ from billing.simulated_totals import LOSER, SAME, UNPRICED, WINNER, Customer, Li
 from core.ids import encode
 from exports import simulation_csv
 from models.simulations import Simulation
-from services import simulation_steps
+from services import simulation_prices, simulation_steps
 from services.context import Context
 from services.lookups import by_id
 from services.simulation_steps import Key
@@ -58,7 +58,7 @@ def read(ctx: Context, simulation_id: UUID, reading: Reading) -> tuple[bytes, Re
     """
     row = by_id(ctx, Simulation, "simulation", simulation_id)
     pieces = [reading.form.opening(row)] if reading.after is None else []
-    lines, reading.after = simulation_steps.portion(ctx, simulation_steps.load(ctx, row), reading.after)
+    lines, reading.after = simulation_steps.portion(ctx, simulation_prices.load(ctx, row), reading.after)
     pieces += [reading.form.customer(*done) for done in _done(reading, lines)]
     if reading.after is not None:
         return b"".join(pieces), reading

@@ -8,126 +8,38 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from datetime import date, datetime
-from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, DateTime, Select, and_, func, literal, or_, select, tuple_
 
-from billing.items import Item, MeterTerms, PriceTerms
+from billing.items import Item
 from billing.metering.slots import SlotRequest, Usage
-from billing.offers import ADD_ON
 from billing.periods import add_months
-from billing.plan_prices import PlanPrice, read_prices
-from billing.simulated_contracts import Case, Months, Obstacle, Tried, case
+from billing.simulated_contracts import Case, Obstacle, case, gives_way
 from billing.simulated_totals import Line, Whose
 from billing.simulation import Compared, compare, indexed, needed
-from core.decimals import parse_decimal
-from core.ids import decode, encode, new_id
+from core.ids import decode, encode
 from models.accounts import Account
-from models.catalog import Meter, Plan
 from models.simulations import Simulation
 from models.subscription_parts import SubscriptionPart
 from models.subscriptions import Subscription
-from services import contract_calendars, contract_items, indexes, plans, subscription_parts
+from services import contract_calendars, contract_items, indexes, subscription_parts
 from services.context import Context, visible
 from services.invoicing_charges import closed_by
 from services.sets import among
+from services.simulation_prices import Trying
 from stores.statements import weighed
 from stores.usage import slots_many
 
-# A portion has so many months of subscriptions, and asks for so many slots of usage together.
-MONTHS_AT_ONCE = 600
+# So many slots of usage are asked for together.
 SLOTS_MOST = 200_000
 Key = tuple[UUID, str, UUID]
-
-
-@dataclass(frozen=True)
-class Trying:
-    """A simulation as its work needs it: `tried` by currency."""
-
-    row: Simulation
-    months: Months
-    tried: Mapping[str, Tried]
-
-    @property
-    def portion(self) -> int:
-        """How many subscriptions are worked out together."""
-        first, last = self.months.first, self.months.last
-        return max(1, MONTHS_AT_ONCE // ((last.year - first.year) * 12 + last.month - first.month + 1))
-
-
-def load(ctx: Context, row: Simulation) -> Trying:
-    """What a simulation tries, in every currency that it has prices in."""
-    prices, plan, discounts, contained = _prices(ctx, row)
-    assumed = {code: parse_decimal(quantity) for code, quantity in row.assumed["quantities"].items()}
-    tried = {
-        currency: Tried(
-            plan_id=plan.id if plan is not None else None,
-            prices=some,
-            quantities={**contained, **assumed},
-            charges_from=row.assumed["charges_from"],
-            discounts=discounts,
-            add_on=plan is not None and plan.kind == ADD_ON,
-        )
-        for currency, some in prices.items()
-    }
-    return Trying(row, Months(row.first_month, row.last_month), tried)
-
-
-Prices = dict[str, dict[str, PriceTerms]]
-
-
-def _prices(ctx: Context, row: Simulation) -> tuple[Prices, Plan | None, Mapping[str, Decimal], Mapping[str, Decimal]]:
-    """By currency and charge code; whose they are; and per cent taken off and quantities that a bundle has in it."""
-    if row.plan_version_id is None:
-        return inline(ctx, read_prices(row.prices, "", [])), None, {}, {}
-    version = plans.versions(ctx, [row.plan_version_id])[row.plan_version_id]
-    plan = ctx.session.get_one(Plan, (ctx.provider.id, version.plan_id))
-    offered = plans.versions_at(ctx, [c.plan_id for c in version.components], ctx.now)
-    lists = [version, *offered.values()]
-    covered = frozenset.intersection(*(each.currencies for each in lists if each.prices))
-    found: Prices = {}
-    for currency in sorted(covered):
-        by_version = contract_items.version_prices(ctx, [each.id for each in lists], currency)
-        found[currency] = {code: price for some in by_version.values() for code, price in some.items()}
-    discounts: dict[str, Decimal] = {}
-    quantities: dict[str, Decimal] = {}
-    for component in version.components:
-        if component.plan_id in offered:
-            codes = [price.charge_code for price in offered[component.plan_id].prices]
-            discounts |= dict.fromkeys(codes, component.discount)
-            quantities |= component.quantities
-    return found, plan, discounts, quantities
-
-
-def inline(ctx: Context, prices: Sequence[PlanPrice]) -> Prices:
-    """Prices that no plan has, as the engine sees them. Their meters are named by id."""
-    ids = {price.meter: decode("meter", price.meter) for price in prices if price.meter is not None}
-    rows = ctx.session.scalars(select(Meter).where(Meter.provider_id == ctx.provider.id, among(Meter.id, ids.values())))
-    meters = {row.id: MeterTerms(row.id, row.code, row.unit, row.aggregation, row.parameters) for row in rows}
-    version = new_id()
-    return {
-        currency: {
-            price.charge_code: PriceTerms(
-                price_id=new_id(),
-                version_id=version,
-                version=None,
-                charge_code=price.charge_code,
-                kind=price.kind,
-                interval=price.interval,
-                timing=price.timing,
-                proration=price.proration,
-                currency=currency,
-                spec=price.currencies[currency],
-                meter=meters[ids[price.meter]] if price.meter is not None else None,
-            )
-            for price in prices
-        }
-        for currency in prices[0].currencies
-    }
+TAX_DIFFERS = Obstacle(
+    None, "tax_inclusive_differs", "Some of the prices, now or then, have their tax in them and others do not."
+)
 
 
 def chosen(ctx: Context, row: Simulation) -> list[ColumnElement[bool]]:
@@ -242,8 +154,9 @@ def _nothing(trying: Trying, row: Any) -> Compared:
 
 def _cases(ctx: Context, trying: Trying, rows: Sequence[Any]) -> dict[UUID, Case]:
     ids = [row.id for row in rows if row.currency in trying.tried]
+    loaded = contract_items.load_subscriptions(ctx, ids, as_agreed=True)
     items: defaultdict[UUID, list[Item]] = defaultdict(list)
-    for item in contract_items.load_subscriptions(ctx, ids, as_agreed=True).items:
+    for item in loaded.items:
         items[item.subscription_id].append(item)
     calendars = contract_calendars.load(ctx, among(Subscription.id, ids))
     parts = subscription_parts.rows_of(ctx, ids)
@@ -254,5 +167,8 @@ def _cases(ctx: Context, trying: Trying, rows: Sequence[Any]) -> dict[UUID, Case
             tried = trying.tried[row.currency]
             part = any(each.plan_id == tried.plan_id for each in parts[row.id])
             off = calendars[row.id].breaks
-            found[row.id] = case(items[row.id], off, tried, trying.months, closed, part=part)
+            each = case(items[row.id], off, tried, trying.months, closed, part=part)
+            replaced = {t.price.price_id for i in items[row.id] for t in i.terms if gives_way(t.price, tried, part)}
+            inclusive = trying.inclusive | {loaded.prices[price_id].tax_inclusive for price_id in replaced}
+            found[row.id] = each if len(inclusive) == 1 else replace(each, obstacles=(*each.obstacles, TAX_DIFFERS))
     return found

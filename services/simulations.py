@@ -26,12 +26,12 @@ from models.accounts import Account
 from models.catalog import Plan, PlanVersion
 from models.simulations import Simulation
 from models.subscriptions import Subscription
-from services import plans, price_fits, simulation_checks, simulation_steps
+from services import plans, price_fits, simulation_checks, simulation_prices, simulation_steps
 from services.context import Context
 from services.lookups import by_id, by_reference
 from services.paging import Slice, Window, newest_first
 from services.sets import among
-from services.simulation_steps import Trying
+from services.simulation_prices import Trying
 
 JOB = "simulations"
 MONTHS_MOST = 36
@@ -108,7 +108,7 @@ def create(ctx: Context, asked: Asked) -> SimulationView:
         meta=dict(asked.meta),
         created_at=ctx.now,
     )
-    trying = simulation_steps.load(ctx, row)
+    trying = simulation_prices.load(ctx, row)
     _check_assumed(trying, asked)
     row.subscriptions_total = simulation_checks.check(ctx, trying, _pointer_of(asked))
     ctx.session.add(row)
@@ -183,6 +183,7 @@ def _priced(ctx: Context, prices: Sequence[PlanPrice]) -> list[dict[str, Any]]:
             "timing": price.timing,
             "proration": price.proration,
             **({"meter": encode("meter", meters[price.meter])} if price.meter is not None else {}),
+            "tax_inclusive": price.tax_inclusive,
             "currencies": {code: price_as_stored(spec) for code, spec in price.currencies.items()},
         }
         for price in prices
@@ -311,7 +312,7 @@ def work(ctx: Context, simulation_id: UUID) -> bool:
     if found is None:
         return False
     after = simulation_steps.key_of(found.place) if found.place is not None else None
-    lines, place = simulation_steps.portion(ctx, simulation_steps.load(ctx, found), after)
+    lines, place = simulation_steps.portion(ctx, simulation_prices.load(ctx, found), after)
     summing = summing_of(found.found)
     for _ in summing.take(lines):
         pass

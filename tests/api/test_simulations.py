@@ -16,11 +16,12 @@ from models.billing import BilledSpan, Charge, Invoice
 from models.outbox import OutboxEvent
 from runtime.house import House
 from runtime.unit import unit
-from services import simulation_steps, simulations
+from services import simulation_prices, simulations
 from tests.api.conftest import Caller, NewCaller
 from tests.api.test_ordering_parts import per_unit
-from tests.api.test_version_migrations import CHEAPER, advance, new_version, shop, subscribe  # noqa: F401  (fixtures)
+from tests.api.test_version_migrations import CHEAPER, new_version, shop, subscribe  # noqa: F401  (a fixture)
 from tests.builders.catalog import make_plan, plan_price
+from tests.builders.sandbox import pass_time
 
 MONTHS = {"from": "2026-01", "to": "2026-02"}
 TRAFFIC = plan_price("traffic", "usage", {"model": "per_unit", "unit_price": "2"}) | {"meter": "traffic"}
@@ -37,7 +38,7 @@ def traffic_meter(client: Caller) -> None:
 
 
 @pytest.fixture
-def lived(shop: Caller, advance: Any) -> Caller:  # noqa: F811
+def lived(shop: Caller, provider_id: UUID) -> Caller:  # noqa: F811
     """Two months of three subscriptions: two of Contoso and its child, one of another; the last has ended."""
     client = shop
     made = [
@@ -45,13 +46,13 @@ def lived(shop: Caller, advance: Any) -> Caller:  # noqa: F811
         subscribe(client, "child", external_id="small"),
         subscribe(client, "other", external_id="gone"),
     ]
-    advance("2026-01-25T00:00:00Z")
+    pass_time(client, provider_id, "2026-01-25T00:00:00Z")
     for subscription, kwh in zip(made, ("1000", "2000", "50"), strict=True):
         used(client, subscription, kwh)
-    advance("2026-02-11T00:00:00Z")
+    pass_time(client, provider_id, "2026-02-11T00:00:00Z")
     used(client, made[0], "400", "2026-02-10T00:00:00Z")
     client.made(f"/v1/subscriptions/{made[2]['id']}/changes", {"effective": "now", "cancel": True})
-    advance("2026-03-05T00:00:00Z")
+    pass_time(client, provider_id, "2026-03-05T00:00:00Z")
     return client
 
 
@@ -129,7 +130,7 @@ def test_a_customer_is_the_sum_of_its_subscriptions_and_the_total_of_customers_h
     subscribe(lived, "other", start={"at": "2026-02-20T00:00:00Z"}, external_id="late")
     new_version(lived, per_unit("rack", "320"), CHEAPER)
     whole = results(lived, simulated(lived, plan="colo"))
-    monkeypatch.setattr(simulation_steps, "MONTHS_AT_ONCE", 1)
+    monkeypatch.setattr(simulation_prices, "MONTHS_AT_ONCE", 1)
     again = simulated(lived, plan="colo")
     read = results(lived, again)
     assert (read["customers"], read["totals"]) == (whole["customers"], whole["totals"])
@@ -172,6 +173,23 @@ def test_what_cannot_be_priced_is_told_and_the_others_go_on(lived: Caller) -> No
     assert assumed["totals"][0]["unpriced"] == 1
 
 
+def test_prices_with_their_tax_in_them_are_not_held_against_prices_without(lived: Caller) -> None:
+    found = simulated(lived, prices=[per_unit("rack", "100", tax_inclusive=True)])
+    assert found["prices"][0]["tax_inclusive"] is True
+    obstacles = [line["obstacles"] for line in lines(lived, found).values()]
+    assert [[each["code"] for each in some] for some in obstacles] == [["tax_inclusive_differs"]] * 3
+
+
+def test_a_bundle_is_tried_with_what_it_contains(lived: Caller) -> None:
+    body = {"code": "pack", "name": "Pack", "kind": "bundle"}
+    half = [{"plan": "colo", "discount": "50"}]
+    lived.made("/v1/plans", {**body, "version": {"prices": [per_unit("pack", "10")], "components": half}})
+    found = lines(lived, simulated(lived, plan="pack", months={"from": "2026-02", "to": "2026-02"}))["big"]
+    charges = {each["charge_code"]: each["simulated_amount"] for each in found["charges"]}
+    # Racks at half of 300.00, energy in full, one of the bundle's own; the cage is 28 of 76 days of half of 76.00.
+    assert charges == {"rack": 45000, "energy": 10000, "pack": 1000, "cage": 1400}
+
+
 def test_usage_goes_on_under_another_code(lived: Caller) -> None:
     power = plan_price("power", "usage", {"model": "per_unit", "unit_price": "1"}) | {"meter": "energy"}
     found = lines(lived, simulated(lived, prices=[power]))
@@ -185,7 +203,7 @@ def test_many_are_left_to_the_workers_and_the_progress_is_told(
     lived: Caller, provider_id: UUID, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(simulations, "AT_ONCE_MOST", 1)
-    monkeypatch.setattr(simulation_steps, "MONTHS_AT_ONCE", 4)
+    monkeypatch.setattr(simulation_prices, "MONTHS_AT_ONCE", 4)
     found = simulated(lived, plan="colo")
     assert (found["status"], found["progress"]) == ("running", {"subscriptions": 3, "done": 0})
     ids = [decode("simulation", found["id"])]

@@ -9,10 +9,10 @@ from uuid import UUID
 import pytest
 
 from core.ids import decode
-from jobs import due
 from tests.api.conftest import Caller, NewCaller
 from tests.api.test_ordering_parts import make, per_unit, wrong
 from tests.builders.catalog import make_catalog, make_plan, plan_price
+from tests.builders.sandbox import pass_time
 
 NOW = "2026-01-15T00:00:00Z"
 DOLLARS = plan_price("seat") | {"currencies": {"USD": {"model": "flat", "amount_price": "1"}}}
@@ -42,9 +42,7 @@ def shop(client: Caller) -> Caller:
 @pytest.fixture
 def advance(shop: Caller, provider_id: UUID) -> Callable[[str], None]:
     def go(to: str) -> None:
-        shop.made("/v1/test-clock/advance", {"to": to})
-        due.drive(provider_id, [])
-        assert shop.get("/v1/test-clock").json["status"] == "ready"
+        pass_time(shop, provider_id, to)
 
     return go
 

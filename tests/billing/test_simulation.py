@@ -89,6 +89,13 @@ def test_what_was_billed_is_what_it_costs_now_though_the_price_says_otherwise() 
     assert found(tried([billed], {"rack": of_rack("100")})).current == {"rack": 10000 + 9000 + 10000}
 
 
+def test_what_coupons_took_off_is_left_out_of_account() -> None:
+    rack = item(of_rack("100"), "rack")
+    span = Period(at("2026-02-01T00:00:00+01:00"), at("2026-03-01T00:00:00+01:00"))
+    billed = replace(rack, claims=(Claim(new_id(), span, rack.terms[0].price, Decimal(1), 7500, reduced=2500),))
+    assert found(tried([billed], {"rack": of_rack("100")})).current == {"rack": 30000}
+
+
 def test_a_span_counts_with_the_days_that_lie_in_the_months() -> None:
     """Monthly from the 16th: of the span from 16 January to 16 February, 16 days lie in January."""
     rack = item(of_rack("310"), "rack", start=at("2025-12-16T00:00:00+01:00"), anchor="anniversary")
