@@ -55,6 +55,7 @@ class PriceTerms:
         plan_id, add_on: whose price it is, and whether that is an add-on, which outlives a change of the base plan.
         origin: what a price of one subscription alone was computed from, where it was: JSON values.
         corrected: whether it takes the place of one that was wrong; what was billed on that is adjusted.
+        tax_inclusive: whether its amounts have their tax in them.
     """
 
     price_id: UUID
@@ -73,6 +74,7 @@ class PriceTerms:
     add_on: bool = False
     origin: Mapping[str, Any] | None = None
     corrected: bool = False
+    tax_inclusive: bool = False
 
     @cached_property
     def price(self) -> Price:
@@ -95,6 +97,7 @@ class PriceTerms:
             "spec": dict(self.spec),
             **({"origin": dict(self.origin)} if self.origin is not None else {}),
             **({"corrected": True} if self.corrected else {}),
+            **({"tax_inclusive": True} if self.tax_inclusive else {}),
         }
 
 

@@ -96,6 +96,7 @@ class DocumentLine:
         unit_price: per unit, in major units; None where several prices apply, `prices` of them, or where `price_note`
             says why.
         exact: the amount before it was rounded, in major units, where it is worth knowing.
+        with_tax: what was charged, in minor units, where prices include their tax; quantity and price make that.
         quality_note: how the quantity was measured, where not simply measured: `"12 % estimated"`.
         cost_centre: which of the buyer's pays for it.
         so_far: its span still runs, and it grows until that ends.
@@ -112,6 +113,7 @@ class DocumentLine:
     price_note: str = ""
     prices: int = 0
     exact: Decimal | None = None
+    with_tax: int | None = None
     quality_note: str = ""
     cost_centre: str = ""
     so_far: bool = False

@@ -378,4 +378,5 @@ def _price_terms(row: Any, currency: str) -> PriceTerms:
         add_on=row.plan_kind == ADD_ON,
         origin=row.origin,
         corrected=row.corrected,
+        tax_inclusive=row.tax_inclusive,
     )

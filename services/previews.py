@@ -49,7 +49,9 @@ LINES_MOST = 10_000
 
 @dataclass(frozen=True)
 class PreviewLine:
-    """A line that would be billed: `due_at` is when it could first be on an invoice."""
+    """A line that would be billed: `due_at` is when it could first be on an invoice; `amount` has its tax in it where
+    the price has.
+    """
 
     charge_code: str
     kind: str
@@ -59,12 +61,13 @@ class PreviewLine:
     exact: Decimal
     amount: int
     due_at: datetime
+    tax_inclusive: bool = False
     reductions: Sequence[Mapping[str, Any]] = ()
 
 
 @dataclass(frozen=True)
 class Preview:
-    """Every line up to `as_of`, in the order in which they fall due; net amounts. `waiting` could not be rated."""
+    """Every line up to `as_of`, in the order in which they fall due, as priced. `waiting` could not be rated."""
 
     currency: str
     as_of: datetime
@@ -243,5 +246,6 @@ def _line(charge: ProposedCharge) -> PreviewLine:
         exact=Decimal(shown(charge.exact)),
         amount=charge.amount,
         due_at=charge.due_at,
+        tax_inclusive=charge.inputs.get("price", {}).get("tax_inclusive", False),
         reductions=as_shown(reduction.as_json() for reduction in charge.reductions),
     )

@@ -164,6 +164,7 @@ class ExplainedPrice(Schema):
     proration = fields.String(required=True)
     currency = fields.Currency(required=True)
     spec = fields.Dict(required=True, description="The price's JSON: model, tiers and the rest.")
+    tax_inclusive = fields.Boolean(description="true: `amount` and `exact` have their tax in them; else absent.")
     origin = fields.Raw(
         metadata={
             "type": "object",

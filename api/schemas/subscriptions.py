@@ -313,6 +313,7 @@ class PreviewLine(Schema):
     unit = fields.String(allow_none=True)
     exact = fields.DecimalString(required=True)
     amount = fields.MinorAmount(required=True)
+    tax_inclusive = fields.Boolean(required=True, description="Whether the price, and so `amount`, has its tax in it.")
     reductions = fields.List(
         fields.Nested(Reduction), required=True, metadata={"description": "What coupons took off `amount`."}
     )
@@ -329,7 +330,7 @@ class PreviewWaiting(Schema):
 
 
 class Preview(Schema):
-    """Every line up to `as_of`, net, in the order of their dates."""
+    """Every line up to `as_of`, as priced, in the order of their dates."""
 
     currency = fields.Currency(required=True)
     as_of = fields.Instant(required=True)

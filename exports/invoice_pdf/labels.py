@@ -32,6 +32,7 @@ ENGLISH = {
         "running grows until its period ends and is billed then."
     ),
     "so_far": "Still running, so far",
+    "with_tax": "{amount} with tax",
     "by_cost_centre": "By cost centre, without tax",
     "no_cost_centre": "Without a cost centre",
     "void": "Void",
@@ -102,6 +103,7 @@ GERMAN = {
         " wächst bis zum Ende seines Zeitraums und wird dann berechnet."
     ),
     "so_far": "Läuft noch, bisher",
+    "with_tax": "{amount} mit Steuer",
     "by_cost_centre": "Nach Kostenstellen, ohne Steuer",
     "no_cost_centre": "Ohne Kostenstelle",
     "void": "Storniert",
@@ -172,6 +174,7 @@ DUTCH = {
         "loopt, groeit tot het einde van zijn periode en wordt dan gefactureerd."
     ),
     "so_far": "Loopt nog, tot nu toe",
+    "with_tax": "{amount} met belasting",
     "by_cost_centre": "Per kostenplaats, zonder belasting",
     "no_cost_centre": "Zonder kostenplaats",
     "void": "Vervallen",

@@ -182,6 +182,7 @@ class Page:
             self.figures.span(line.span) if line.span else "",
             self.say("so_far") if line.so_far else "",
             line.quality_note,
+            "" if line.with_tax is None else self.say("with_tax", amount=self.figures.money(line.with_tax)),
             *map(self._reduction, line.reductions),
             centre,
         ]
@@ -209,7 +210,8 @@ class Page:
         for tax in document.taxes:
             net = money(tax.net_amount).replace(_MINUS, _MINUS + _JOINED)
             name = " ".join(filter(None, [tax.name, tax.jurisdiction]))
-            label = self.say("tax_on", name=name, rate=self.figures.rate(tax.rate), net=net)
+            shown = " ".join(filter(None, [self.figures.rate(tax.rate), tax.note and f"({tax.category})"]))
+            label = self.say("tax_on", name=name, rate=shown, net=net)
             rows.append(("plain", label, tax.tax_amount))
         if document.rounding_amount:
             rows.append(("plain", self.say("rounding"), document.rounding_amount))

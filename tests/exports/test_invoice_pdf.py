@@ -71,7 +71,7 @@ def test_taxes_are_listed_by_rate_with_their_ground() -> None:
     )
     document = invoice(group(line(17000)), taxes=taxes, total_amount=19575, due_amount=19575)
     said = text(document)
-    sums = ("VAT 21% on €100.00 €21.00", "VAT 9.5% on €50.00 €4.75", "VAT of Utopia 0% on €20.00")
+    sums = ("VAT 21% on €100.00 €21.00", "VAT 9.5% on €50.00 €4.75", "VAT of Utopia 0% (AE) on €20.00")
     for expected in (*sums, "Reverse charge."):
         assert expected in said
 
