@@ -9,8 +9,7 @@ from uuid import UUID
 from flask.views import MethodView
 
 from api.http import blueprint, context, require
-from api.schemas import page_of
-from api.schemas.subscription_offers import Offer as OfferShape
+from api.schemas.subscription_offers import SubscriptionOffers
 from services import subscription_offers
 from services.subscription_offers import Offer
 
@@ -27,13 +26,11 @@ def _shown(offer: Offer) -> dict[str, Any]:
 @blp.route("/v1/subscriptions/<id(subscription):subscription_id>/offers")
 class Offers(MethodView):
     @require("subscriptions:read")
-    @blp.response(200, page_of(OfferShape))
+    @blp.response(200, SubscriptionOffers)
     def get(self, subscription_id: UUID) -> dict[str, Any]:
         """What its plan's successors and companions would cost a month, beside what it costs now, on its last usage.
 
-        Successors come first, in each kind what costs least more first. All of them are on one page.
+        Successors come first, in each kind what costs least more first.
         """
-        return {
-            "data": [_shown(offer) for offer in subscription_offers.offers(context(), subscription_id)],
-            "next_cursor": None,
-        }
+        found = [_shown(offer) for offer in subscription_offers.offers(context(), subscription_id)]
+        return {"subscription": subscription_id, "data": found, "next_cursor": None}

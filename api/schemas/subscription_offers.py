@@ -46,3 +46,11 @@ class Offer(Schema):
     apply = fields.Nested(
         OfferApply, required=True, allow_none=True, metadata={"description": "null where there is an obstacle."}
     )
+
+
+class SubscriptionOffers(Schema):
+    """All that a subscription is offered, in one answer."""
+
+    subscription = fields.TypeID("subscription", required=True)
+    data = fields.List(fields.Nested(Offer), required=True)
+    next_cursor = fields.String(required=True, allow_none=True, description="Always null: there are at most 40.")
