@@ -20,7 +20,7 @@ from core.money import Money
 def left_of_credited(items: Iterable[Item], charges: Sequence[ProposedCharge]) -> tuple[ProposedCharge, ...]:
     """The charges, those that give back of a credited claim reduced to what is left of it; in the same order.
 
-    An adjustment that nothing is left of is dropped. A credit is kept: its claim is shrunk with it.
+    One that nothing is left of is dropped; its claim is shrunk all the same.
 
     Args:
         items: those of the charges, with the claims that they held before.
@@ -29,15 +29,17 @@ def left_of_credited(items: Iterable[Item], charges: Sequence[ProposedCharge]) -
     if not credited:
         return tuple(charges)
     found = (_capped(charge, credited) for charge in charges)
-    return tuple(charge for charge in found if charge.amount or charge.kind != ADJUSTMENT)
+    return tuple(charge for charge in found if charge is not None)
 
 
-def _capped(charge: ProposedCharge, credited: Mapping[UUID, Claim]) -> ProposedCharge:
+def _capped(charge: ProposedCharge, credited: Mapping[UUID, Claim]) -> ProposedCharge | None:
     claim = credited.get(charge.claim_id) if charge.claim_id and charge.kind in (CREDIT, ADJUSTMENT) else None
     if claim is None:
         return charge
     amount = cap_on_giving_back(charge.amount, claim.net_amount, claim.credited)
     if amount == charge.amount:
         return charge
+    if amount == 0:
+        return None
     inputs = {**charge.inputs, "credited_amount": claim.credited}
     return replace(charge, amount=amount, exact=Money(amount, charge.currency).major, inputs=inputs)
