@@ -12,13 +12,13 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
-from benchmarks import billing_run, copying, load, processors, server
+from benchmarks import billing_run, copying, load, processors, server, what_if
 from benchmarks.contracts import Size
 from benchmarks.load import Outcome
 from benchmarks.server import Server
 
 KINDS = ("events", "readings")
-BILLING = "billing"
+BILLING, WHAT_IF = "billing", "what-if"
 SIZES = (1, 100, 1000)
 
 
@@ -26,19 +26,22 @@ def main() -> int:
     """Run everything and print a table."""
     parser = argparse.ArgumentParser(prog="benchmarks", description=__doc__)
     parser.add_argument("--seconds", type=float, default=8, help="how long each part lasts (default 8)")
-    parser.add_argument("--only", choices=(*KINDS, BILLING), help="only events, readings or the billing run")
+    parser.add_argument("--only", choices=(*KINDS, BILLING, WHAT_IF), help="only one of these")
     parser.add_argument("--sizes", type=int, nargs="*", default=SIZES, help="rows a request (default 1 100 1000)")
     parser.add_argument("--payers", type=int, default=10_000, help="who is billed, a subscription each (default 10000)")
     parser.add_argument("--one-payer", type=int, default=10_000, help="subscriptions of one payer (default 10000)")
+    parser.add_argument("--customers", type=int, default=1_000, help="on whom prices are tried (default 1000)")
     parser.add_argument("--keep", type=Path, help="a directory for the server's data, kept afterwards")
     args = parser.parse_args()
     print(f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}; fsync on", flush=True)
-    if args.only != BILLING:
+    if args.only in (None, *KINDS):
         ingest(args)
     if args.only in (None, BILLING):
         for size in (Size(args.payers), Size(1, args.one_payer)):
             if size.subscriptions:
                 billing_run.run(size)
+    if args.only in (None, WHAT_IF):
+        what_if.run(args.customers)
     return 0
 
 

@@ -131,11 +131,11 @@ def bill(url: str, postmaster: int, provider_id: UUID, now: datetime) -> Figures
     for worker in workers:
         worker.start()
     started.wait(READY_SECONDS)
-    database, begun = _processor_seconds(postmaster), time.perf_counter()
+    database, begun = processor_seconds(postmaster), time.perf_counter()
     started.wait(READY_SECONDS)
     spent = _gathered(results, workers)
     seconds = time.perf_counter() - begun
-    database = _processor_seconds(postmaster) - database
+    database = processor_seconds(postmaster) - database
     for worker in workers:
         worker.join()
     return Figures(
@@ -204,8 +204,8 @@ def do_runs(provider_id: UUID) -> bool:
     return found
 
 
-def _processor_seconds(postmaster: int) -> float:
-    """Of the server and its children; those that ended count with their parent."""
+def processor_seconds(postmaster: int) -> float:
+    """Of the server and its children so far; those that ended count with their parent."""
     total = 0.0
     for process in (parent := psutil.Process(postmaster), *parent.children(recursive=True)):
         try:

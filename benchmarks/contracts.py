@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import psycopg
@@ -69,8 +69,12 @@ class Size:
         return self.payers * self.subscriptions_each
 
 
-def fill(url: str, provider_id: UUID, size: Size) -> None:
-    """Everything that there is to bill, for a provider that has nothing yet."""
+def fill(url: str, provider_id: UUID, size: Size, hours: int = HOURS) -> None:
+    """Everything that there is to bill, for a provider that has nothing yet.
+
+    Args:
+        hours: of usage, from the start of the month on.
+    """
     with psycopg.connect(url) as connection:
         # Fixtures are sound by construction: no references are checked, no trail is kept of them.
         connection.execute("SET LOCAL session_replication_role = 'replica'")
@@ -80,8 +84,8 @@ def fill(url: str, provider_id: UUID, size: Size) -> None:
         _catalogue(connection, provider_id)
         _accounts(connection, provider_id, size)
         _subscriptions(connection, provider_id, size)
-        _points(connection, provider_id, size)
-        _hours(connection, provider_id, size)
+        _points(connection, provider_id, size, hours)
+        _hours(connection, provider_id, size, hours)
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute("VACUUM (ANALYZE)")
         connection.execute("CHECKPOINT")
@@ -167,9 +171,15 @@ def _subscriptions(connection: psycopg.Connection, provider: UUID, size: Size) -
     )
 
 
-def _points(connection: psycopg.Connection, provider: UUID, size: Size) -> None:
-    """A point per subscription with its register, and readings at both ends of the month: none else is asked for."""
-    values = {"provider": provider, "count": size.subscriptions, "zone": ZONE, "start": MONTH[0], "end": MONTH[1]}
+def _points(connection: psycopg.Connection, provider: UUID, size: Size, hours: int) -> None:
+    """A point per subscription with its register, and readings at both ends: none else is asked for."""
+    values = {
+        "provider": provider,
+        "count": size.subscriptions,
+        "zone": ZONE,
+        "start": MONTH[0],
+        "end": MONTH[0] + hours * timedelta(hours=1),
+    }
     values["energy"] = [code for code, *_ in PRICES].index("energy")
     every = " FROM generate_series(0, %(count)s - 1) s"
     connection.execute(
@@ -195,20 +205,20 @@ def _points(connection: psycopg.Connection, provider: UUID, size: Size) -> None:
         f" tstzrange(%(start)s, NULL), %(start)s {every} ORDER BY s",
         values,
     )
-    for month in ("2025-12-01", "2026-01-01"):
-        connection.execute("SELECT busbar_partition('reading', %s)", (month,))
+    for at in (values["start"], values["end"]):
+        connection.execute("SELECT busbar_partition('reading', %s)", (at.replace(day=1).date(),))
     connection.execute(
         "INSERT INTO reading (provider_id, register_id, at, value, evidence, received_at)"
         " SELECT %(provider)s, pg_temp.bench_id(21, s), at, CASE at WHEN %(start)s THEN 0 ELSE"
-        f" (SELECT sum({ENERGY_WH}) FROM generate_series(0, {HOURS - 1}) h) END,"
+        f" (SELECT sum({ENERGY_WH}) FROM generate_series(0, {hours - 1}) h) END,"
         """ '{"serial": "ZA1"}', at """
         f"{every}, unnest(ARRAY[%(start)s, %(end)s]::timestamptz[]) at ORDER BY at, s",
         values,
     )
 
 
-def _hours(connection: psycopg.Connection, provider: UUID, size: Size) -> None:
-    values = {"provider": provider, "count": size.subscriptions, "start": MONTH[0], "hours": HOURS}
+def _hours(connection: psycopg.Connection, provider: UUID, size: Size, hours: int) -> None:
+    values = {"provider": provider, "count": size.subscriptions, "start": MONTH[0], "hours": hours}
     every_hour = (
         " FROM generate_series(0, %(hours)s - 1) h, generate_series(0, %(count)s - 1) s,"
         " LATERAL (SELECT %(start)s + make_interval(hours => h) AS hour) t"
