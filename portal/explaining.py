@@ -15,6 +15,7 @@ from billing.lines import HUNDRED
 from billing.metering.quality import Quality, Shares
 from billing.metering.tail import Basis
 from core.decimals import EXACT
+from core.money import round_line
 from core.period import Period, parse_instant
 from exports.figures import Figures
 from portal.present import Reader
@@ -27,6 +28,7 @@ QUALITIES = {
     Quality.ESTIMATED: ("Estimated", "No meter counted here; the stretch is filled from the usual load around it."),
     Quality.SUBSTITUTED: ("Entered by hand", "A person put in the value, with a reason."),
 }
+REPORTED = "It was told to us as it was used."
 CAUSES = {
     "swap": "The meter was exchanged",
     "reset": "The meter's counter was set back",
@@ -135,6 +137,10 @@ class Told:
     known_until: str
 
 
+def _named(code: str) -> str:
+    return code.replace("_", " ").capitalize()
+
+
 def reduction_words(figures: Figures, reduction: Mapping[str, Any]) -> str:
     """`Welcome, 10%`: a coupon, and the per cent that it takes off, where it is not an amount."""
     percent = reduction["percent"]
@@ -157,6 +163,7 @@ class Teller:
                 `usage`. Of a credit they tell of the part that stays billed; with nothing left they are None.
         """
         usage, unit = explained.get("usage") or {}, explained.get("unit") or ""
+        counted = usage["meter"]["unit"] if usage else ""  # a level has another unit than what it is taken from
         quantity, exact, span = explained.get("quantity"), explained.get("exact"), explained.get("span")
         return Told(
             span=self.reader.span(_span(span)) if span else "",
@@ -167,9 +174,9 @@ class Teller:
             reductions=self.reductions(explained.get("reductions") or ()),
             exact=self._money(exact) if exact else "",
             part_of_span=self._part_of_span(explained),
-            shares=self.shares(Shares.from_json(usage["quality"]), unit) if usage else [],
-            places=[self._place(point, unit) for point in usage.get("points", ())],
-            events=self._events(usage["events"], unit) if usage else "",
+            shares=self._shares(usage) if usage else [],
+            places=[self._place(point, counted) for point in usage.get("points", ())],
+            events=self._events(usage["events"], counted) if usage else "",
             known_until=self.reader.moment(parse_instant(usage["known_until"])) if usage.get("known_until") else "",
         )
 
@@ -201,7 +208,25 @@ class Teller:
         """The price that was applied, as a price list."""
         spec = price["spec"]
         words = MODELS.get(spec["model"], str(spec["model"]).replace("_", " ").capitalize())
-        return Terms(version=price["version"], model=words, tiers=self.words.tiers(spec, unit or ""))
+        origin = price.get("origin") or {}
+        tiers = self._early_end(origin) if "rest" in origin else self.words.tiers(spec, unit or "")
+        return Terms(version=price["version"], model=words, tiers=tiers)
+
+    def _early_end(self, origin: Mapping[str, Any]) -> list[Tier]:
+        """What an early end costs: the rest of each recurring charge, and the part of it that is due."""
+        rest = [
+            Tier(
+                f"{_named(each['charge_code'])}, agreed for {self.reader.span(_span(each['span']))}",
+                "",
+                self.reader.money(round_line(Decimal(each["exact"]), self.figures.currency).minor),
+            )
+            for each in origin["rest"]
+        ]
+        ended = self.reader.date(parse_instant(origin["ended_at"]))
+        return [
+            *rest,
+            Tier(f"Due of it, since the contract ended on {ended}", self.figures.rate(Decimal(origin["rate"])), ""),
+        ]
 
     def credit(self, stored: Mapping[str, Any] | None) -> dict[str, str] | None:
         """What a credit gives back from: the amount billed before, and the part of it that was used."""
@@ -245,8 +270,16 @@ class Teller:
         unit = "seconds" if share.get("method") == "second" else "days"
         return f"{used} of {whole} {unit} of {self.reader.span(_span(explained['full_span']))}"
 
-    def shares(self, shares: Shares, unit: str) -> list[Share]:
-        """A quantity by quality, each with its place in a bar of 100; nothing for no quantity."""
+    def _shares(self, usage: Mapping[str, Any]) -> list[Share]:
+        shares = Shares.from_json(usage["quality"])
+        return self.shares(shares, usage["meter"]["unit"], reported=not usage["points"])
+
+    def shares(self, shares: Shares, unit: str, *, reported: bool = False) -> list[Share]:
+        """A quantity by quality, each with its place in a bar of 100; nothing for no quantity.
+
+        Args:
+            reported: all of it was told to us as it was used, and no register stands behind it.
+        """
         if shares.total <= 0:
             return []
         told, start = [], Decimal(0)
@@ -254,6 +287,7 @@ class Teller:
             part: Decimal = getattr(shares, quality.value)
             if part <= 0:
                 continue
+            why = REPORTED if reported and quality is Quality.MEASURED else why
             width = (part * 100 / shares.total).quantize(Decimal("0.01"))
             share = self.reader.share(part, shares.total)
             told.append(

@@ -27,6 +27,7 @@ MODELS = {
     "indexed": "Price by an index",
     "committed_amount": "Committed amount",
 }
+_WEEK = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _AROUND = {
     "minimum_amount_price": "Raised to the minimum of {}",
     "maximum_amount_price": "Brought down to the maximum of {}",
@@ -122,7 +123,7 @@ class PriceWords:
     def _by_band(self, spec: Mapping[str, Any]) -> Iterator[Tier]:
         for band in spec.get("bands", ()):
             hours = f"{band.get('from', '00:00')} to {band.get('to', '24:00')}"
-            when = ", ".join(_listed(band.get("days"), "every day") + _listed(band.get("months"), ""))
+            when = ", ".join(_days(band.get("days")) + _listed(band.get("months")))
             yield Tier(
                 f"{band['name'].replace('_', ' ').capitalize()}: {hours}, {when}", self._money(band["unit_price"]), ""
             )
@@ -179,10 +180,19 @@ def _events(count: str) -> str:
     return "1 event" if count == "1" else f"{count} events"
 
 
-def _listed(values: Sequence[Any] | None, otherwise: str) -> list[str]:
-    if not values:
-        return [otherwise] if otherwise else []
-    return [" ".join(str(value) for value in values)]
+def _days(days: Sequence[str] | None) -> list[str]:
+    """`Mon to Fri`, `Mon, Wed`, `every day`."""
+    wanted = [day for day in _WEEK if day in (days or _WEEK)]
+    if len(wanted) == len(_WEEK):
+        return ["every day"]
+    first = _WEEK.index(wanted[0])
+    together = len(wanted) > 2 and wanted == list(_WEEK[first : first + len(wanted)])
+    names = [day.capitalize() for day in wanted]
+    return [f"{names[0]} to {names[-1]}" if together else ", ".join(names)]
+
+
+def _listed(values: Sequence[Any] | None) -> list[str]:
+    return [" ".join(str(value) for value in values)] if values else []
 
 
 def _named(name: str) -> str:

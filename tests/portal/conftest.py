@@ -21,6 +21,7 @@ from models.providers import Mail
 from runtime.house import House
 from services import portal_sessions
 from services.clock import system_now
+from tests.api.conftest import app, client, new_caller  # noqa: F401  (what programs did before a person looks)
 from tests.builders.portal import Customer, a_power_customer, bill
 from tests.conftest import Open, make_provider
 

@@ -7,7 +7,7 @@ from uuid import UUID
 import pytest
 
 from core.ids import decode
-from tests.api.conftest import Caller, app, client, new_caller  # noqa: F401
+from tests.api.conftest import Caller
 from tests.builders.sandbox import Sandbox
 from tests.conftest import Open
 from tests.portal.conftest import Browser, NewBrowser
@@ -17,7 +17,7 @@ UNIT = {"model": "per_unit", "unit_price": "0.5"}
 
 
 @pytest.fixture
-def billed(client: Caller) -> Sandbox:  # noqa: F811
+def billed(client: Caller) -> Sandbox:
     """A German business, billed by a Dutch seller for energy that a cost centre pays."""
     made = Sandbox(client)
     seller = client.get("/v1/sellers").json["data"][0]["id"]

@@ -57,6 +57,6 @@ def test_steps_in_words(model: str, number: int, steps: list[tuple[str, str, str
 def test_a_price_list_of_bands() -> None:
     spec: Any = models()["time_of_use"].examples[0].price
     assert [(row.reach, row.unit_price) for row in WORDS.tiers(spec, "kWh")][:2] == [
-        ("Peak: 07:00 to 23:00, mon tue wed thu fri", "€0.32"),
+        ("Peak: 07:00 to 23:00, Mon to Fri", "€0.32"),
         ("Off peak", "€0.21"),
     ]
