@@ -71,7 +71,7 @@ class OneSeller(MethodView):
 class SellerTaxEndpoint(MethodView):
     @require("admin:write")
     @refuses(422, url_refused="We do not send there.")
-    @blp.arguments(TaxEndpointNew)
+    @blp.arguments(TaxEndpointNew, example={"url": "https://tax.acme.example/decide"})
     @blp.response(201, TaxEndpoint)
     def post(self, body: dict[str, Any], seller_id: UUID) -> dict[str, Any]:
         """Say where a seller's own tax engine is asked. Gives a new secret, once; the one before signs no more.
