@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import and_, select
 
 from billing.changes import Contract
 from billing.items import USAGE, AgreedTerm, Item, PriceTerms
@@ -21,9 +21,10 @@ from core.errors import Refused
 from core.ids import encode, new_id
 from core.period import Period
 from models.catalog import Plan
+from models.simulations import PlanOffer
 from models.subscriptions import Subscription
 from services import contract_items, contracts, indexes, lookups, plan_offers, plans, subscription_parts
-from services.context import Context
+from services.context import Context, visible
 from services.contract_changes import ENDED
 from services.invoicing_charges import closed_by
 from services.parts_wanted import goes_with, part_of
@@ -98,6 +99,38 @@ def offers(ctx: Context, subscription_id: UUID) -> list[Offer]:
     tried = [_tried(ctx, contract, standing, each, prices, subscription.currency) for each in candidates]
     found = _compared(ctx, subscription, contract, tried)
     return sorted(found, key=_order)
+
+
+@dataclass(frozen=True)
+class Offered:
+    """A subscription with what it is offered; `plan_name` is what it is on."""
+
+    subscription_id: UUID
+    account_id: UUID
+    plan_name: str
+    offers: Sequence[Offer]
+
+
+def of_visible(ctx: Context, most: int) -> list[Offered]:
+    """The newest subscriptions that the caller may see and that are offered something that can be priced."""
+    names_any = select(PlanOffer.plan_id).where(PlanOffer.provider_id == ctx.provider.id)
+    rows = ctx.session.execute(
+        select(Subscription.id, Subscription.account_id, Plan.name)
+        .join(Plan, and_(Plan.provider_id == Subscription.provider_id, Plan.id == Subscription.plan_id))
+        .where(
+            Subscription.provider_id == ctx.provider.id,
+            visible(ctx, Subscription.account_id),
+            Subscription.status.not_in((PENDING, *ENDED)),
+            Subscription.plan_id.in_(names_any),
+        )
+        .order_by(Subscription.id.desc())
+        .limit(most)
+    ).all()
+    found = (
+        Offered(row.id, row.account_id, row.name, [o for o in offers(ctx, row.id) if o.obstacle is None])
+        for row in rows
+    )
+    return [each for each in found if each.offers]
 
 
 def _order(offer: Offer) -> tuple[bool, bool, int]:

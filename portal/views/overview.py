@@ -21,11 +21,17 @@ from services import customer_pages, customer_usage
 from services.context import Context
 from services.customer_usage import Metered, RunningSum
 from services.paging import Window
+from services.plan_offers import SUCCESSOR
 from services.portal_sessions import Visitor
+from services.subscription_offers import Offer
+from services.subscription_offers import Offered as OfferedTo
+from services.subscription_offers import of_visible as offers_to
 
 pages = Blueprint("overview", __name__)
 INVOICES = 5
 SUBSCRIPTIONS = 25
+# Offers are worked out for so many subscriptions; of each the foremost are shown.
+OFFERED, OFFERS = 3, 3
 
 
 @dataclass(frozen=True)
@@ -51,6 +57,17 @@ class Contract:
     badge: Badge
 
 
+@dataclass(frozen=True)
+class Offered:
+    """A plan to take, and what it would cost more (or less) a month."""
+
+    name: str
+    beside: str
+    difference: str
+    saves: bool
+    once: str
+
+
 @pages.get("/<id(provider):provider_id>/")
 @visits.signed_in
 def page(provider_id: UUID) -> ResponseReturnValue:
@@ -71,6 +88,7 @@ def page(provider_id: UUID) -> ResponseReturnValue:
             "chart": _chart(ctx, chosen, visitor) if chosen else None,
             "invoices": [row(ctx, invoice) for invoice in recent],
             "contracts": _contracts(ctx, visitor),
+            "offered": _offered(ctx, visitor),
             "method": customer_pages.payment_method(ctx, visitor.account_id),
         }
         return render_template("overview.html", **shown)
@@ -185,3 +203,20 @@ def _contracts(ctx: Context, visitor: Visitor) -> list[Contract]:
         )
         for found in customer_pages.contracts(ctx, SUBSCRIPTIONS)
     ]
+
+
+def _offered(ctx: Context, visitor: Visitor) -> list[Offered]:
+    return [_offer(offer, each, visitor) for each in offers_to(ctx, OFFERED) for offer in each.offers[:OFFERS]]
+
+
+def _offer(offer: Offer, on: OfferedTo, visitor: Visitor) -> Offered:
+    reader = Reader.of(visitor, offer.currency)
+    difference = offer.difference_amount or 0
+    word = "instead of" if offer.kind == SUCCESSOR else "beside"
+    return Offered(
+        name=offer.name,
+        beside=f"{word} {on.plan_name}",
+        difference=("+" if difference > 0 else "") + reader.money(difference),
+        saves=difference < 0,
+        once=reader.money(offer.once_amount) if offer.once_amount else "",
+    )
