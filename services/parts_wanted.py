@@ -95,6 +95,8 @@ def added(
     Codes: `plan_unknown`, `plan_not_add_on`, `plan_not_offered`, `add_on_not_allowed`, `add_on_present`,
     `add_on_group_taken`, `quantity_below_least`, `quantity_above_most`, and those of quantities.
     """
+    if not wanted:
+        return ()
     found = plans.ids(ctx, Plan, "plan", {each.plan for each in wanted})
     rows = _plans(ctx, {*found.values(), *standing.add_ons})
     rules = plans.add_on_rules(ctx, list(rows.values()))

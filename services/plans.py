@@ -241,6 +241,8 @@ def ids(
     ctx: Context, model: type[Product] | type[Meter] | type[Plan], kind: str, names: Collection[str]
 ) -> dict[str, UUID]:
     """The ids of what is named by id, external id or code, in one query."""
+    if not names:
+        return {}
     decoded = {name: decode(kind, name) for name in names if looks_like(kind, name)}
     others = [name for name in names if name not in decoded]
     rows = ctx.session.execute(
@@ -292,6 +294,8 @@ def versions(ctx: Context, version_ids: Collection[UUID]) -> dict[UUID, VersionV
 
 def versions_at(ctx: Context, plan_ids: Collection[UUID], at: datetime) -> dict[UUID, VersionView]:
     """The newest version of each plan that is offered at an instant; a plan that is not offered yet is left out."""
+    if not plan_ids:
+        return {}
     found = ctx.session.scalars(
         select(PlanVersion)
         .where(

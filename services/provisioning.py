@@ -7,7 +7,7 @@ one before, whose answer is still stored but changes nothing. An answer of `fail
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -23,7 +23,7 @@ from models.subscriptions import ProvisioningRequest, Subscription
 from services import deliveries, lookups, outbox, subscription_steps, subscriptions
 from services.context import Context
 from services.paging import Slice, Window, newest_first
-from services.subscription_views import SubscriptionView, facts, view
+from services.subscription_views import RequestView, SubscriptionView, facts, view
 from services.subscriptions import PROVISIONED, Order
 
 # kind of request -> what its doing is called in the answer
@@ -69,12 +69,11 @@ def order(ctx: Context, wanted: Order) -> SubscriptionView:
         As `subscriptions.check`. Conflict: `external_id_taken`, from the database.
     """
     subscription = subscriptions.create(ctx, wanted)
-    request(ctx, subscription, "provision")
-    return view(ctx, subscription)
+    return request(ctx, subscription, "provision")
 
 
-def request(ctx: Context, subscription: Subscription, kind: str, reason: str | None = None) -> UUID:
-    """Emit `subscription.<kind>_requested`, superseding what was asked before. Gives the event's id.
+def request(ctx: Context, subscription: Subscription, kind: str, reason: str | None = None) -> SubscriptionView:
+    """Emit `subscription.<kind>_requested`, superseding what was asked before. Gives the subscription as it is then.
 
     The caller holds the subscription's row.
     """
@@ -87,7 +86,8 @@ def request(ctx: Context, subscription: Subscription, kind: str, reason: str | N
         )
         .values(status="superseded")
     )
-    data = {**facts(view(ctx, subscription)), "reason": reason}
+    shown = view(ctx, subscription)
+    data = {**facts(shown), "reason": reason}
     event_id = outbox.emit(
         ctx,
         f"subscription.{kind}_requested",
@@ -107,7 +107,7 @@ def request(ctx: Context, subscription: Subscription, kind: str, reason: str | N
             next_at=ctx.now + ASK_AGAIN,
         )
     )
-    return event_id
+    return replace(shown, request=RequestView(event_id, kind, ctx.now, None))
 
 
 def ask_again(ctx: Context, request_id: UUID) -> None:
