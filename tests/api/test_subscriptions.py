@@ -158,7 +158,7 @@ def test_a_wrong_answer_is_refused(shop: Caller, answer: Any, pointer: str, code
         ({"start": {"at": "2026-01-15"}}, "/start/at", "instant_malformed"),
         ({"start": {"at": "2017-01-15T00:00:00Z"}}, "/start/at", "start_out_of_range"),
         ({"anchor": "birthday"}, "/anchor", "not_one_of"),
-        ({"coupon": "SPRING"}, "/coupon", "member_unknown"),
+        ({"voucher": "SPRING"}, "/voucher", "member_unknown"),
     ],
 )
 def test_a_wrong_order_is_refused_at_its_member(shop: Caller, change: Any, pointer: str, code: str) -> None:
