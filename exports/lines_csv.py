@@ -72,6 +72,8 @@ def write(rows: Iterable[Mapping[str, Any]], *, names: bool, columns: Sequence[s
 
 
 def _cell(name: str, value: Any) -> Any:
+    if isinstance(value, bool):
+        return str(value).lower()
     if name == "reductions":
         value = "; ".join(map(_reduction, value or ()))
     return as_text(value) if name in WRITTEN else value

@@ -254,7 +254,7 @@ def _line(line: InvoiceLine, tiers: int) -> DocumentLine:
         unit_price=line.unit_price,
         prices=tiers,
         exact=line.exact,
-        with_tax=line.charged_amount if line.tax_inclusive else None,
+        with_tax=line.charged_amount if line.tax_inclusive and line.tax_rate else None,
         quality_note=quality_note(line.quality),
         cost_centre=line.cost_centre or "",
         reductions=tuple(map(_reduction, line.reductions or ())),
