@@ -66,7 +66,8 @@ def furnish(client: Caller, provider_id: UUID) -> None:
     client.made(f"/v1/plan-versions/{version}/corrections", {"prices": [right], "reason": "read again"})
     coupon = client.made("/v1/coupons", {"name": "Welcome", "percent": "10", "duration": {"spans": 3}})
     client.made(f"/v1/coupons/{coupon['id']}/codes", {"code": "WELCOME"})
-    client.made(f"/v1/subscriptions/{first}/coupons", {"coupon": "WELCOME"})
+    contoso = _first(client, "subscriptions?external_id=sub-contoso")
+    client.made(f"/v1/subscriptions/{contoso}/coupons", {"coupon": "WELCOME"})
     client.made("/v1/tax-rates", {"country": "CH", "rate": "8.1", "valid_from": "2026-01-01"})
     paper = {"number": "EX-1", "country": "NL", "valid_from": "2026-01-01"}
     client.made("/v1/accounts/" + _first(client, "accounts?external_id=contoso") + "/tax-certificates", paper)
@@ -74,6 +75,7 @@ def furnish(client: Caller, provider_id: UUID) -> None:
     _advance(client, provider_id, "2026-02-01T02:00:00Z")
     _money(client)
     _advance(client, provider_id, "2026-02-20T00:00:00Z")
+    client.made("/v1/simulations", {"plan": "colo", "months": {"from": "2026-01", "to": "2026-01"}})
 
 
 def _index(client: Caller) -> None:
