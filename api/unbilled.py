@@ -88,6 +88,7 @@ def _dry(account_id: UUID, found: DryRun) -> dict[str, Any]:
         "account": account_id,
         "as_of": found.as_of,
         "documents": [document.json for document in found.documents],
+        "credit_notes": [credited.json for credited in found.credit_notes],
         "waiting": found.payers[0].waiting,
     }
 
@@ -102,6 +103,7 @@ def _shown(found: UnbilledValue) -> dict[str, Any]:
         "as_of": found.as_of,
         "sums": found.sums,
         "documents": [document.json for document in found.documents],
+        "credit_notes": [credited.json for credited in found.credit_notes],
         "usage": usage,
         "waiting": found.waiting,
     }

@@ -89,7 +89,7 @@ def statement(ctx: Context, account_id: UUID) -> None:
     account.next_statement_at = next_statement_at(schedule, ctx.now, account.time_zone, minutes)
     ctx.session.flush()
     found = unbilled(ctx, account_id)
-    if not found.documents and not found.running:
+    if not found.due and not found.running:
         return
     _tell(ctx, found)
     if found.payer.email is not None:

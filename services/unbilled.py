@@ -19,14 +19,17 @@ from billing.reductions import reduced
 from billing.so_far import SoFar
 from core.errors import Conflict
 from core.ids import encode
+from core.money import Money
 from core.period import Period, rfc3339
 from models.accounts import Account
 from models.billing import BillingRunPayer, Invoice, InvoiceLine
+from models.credit_notes import CreditNote, CreditNoteLine
 from services import contract_items, invoicing_charges, invoicing_documents, lookups, runs_on_request
 from services.context import Context
 from services.contract_items import Contracts
+from services.credit_notes_drafts import SHARED
 from services.invoicing_documents import Due
-from services.runs_on_request import DryDocument
+from services.runs_on_request import DryCreditNote, DryDocument
 from services.so_far import so_far
 
 _TICK = timedelta(microseconds=1)
@@ -64,9 +67,10 @@ class Unbilled:
     """What a payer has not been billed yet.
 
     Args:
-        documents: what a billing run would make now.
+        documents: what a billing run would make now; `credit_notes`, where charges come to less than nothing.
         run: what that run would say of the payer.
         running: usage that is not due yet, and the documents it would make by itself, for their taxes.
+        running_notes: those of them that would be below zero, as prices that follow an index may be.
         unrated: usage that has no amount by now, since its price has none for what was used.
         tiers: how many prices made a line's amount, where there were several.
     """
@@ -74,9 +78,11 @@ class Unbilled:
     payer: Account
     as_of: datetime
     documents: Sequence[DryDocument]
+    credit_notes: Sequence[DryCreditNote]
     run: BillingRunPayer
     running: Sequence[Running]
     running_documents: Sequence[Invoice]
+    running_notes: Sequence[CreditNote]
     unrated: Sequence[SoFar]
     tiers: Mapping[UUID, int]
 
@@ -97,14 +103,42 @@ class Unbilled:
         return [*parked, *self.run.waiting, *unrated]
 
     @property
+    def due(self) -> list[tuple[InvoiceLine, str]]:
+        """The lines that a billing run would bill now, each with its currency; those of credit notes as they would be
+        on an invoice.
+        """
+        lines = [(line, each.invoice.currency) for each in self.documents for line in each.lines]
+        return lines + [
+            (_turned(line, each.note.currency), each.note.currency) for each in self.credit_notes for line in each.lines
+        ]
+
+    @property
     def sums(self) -> list[Sums]:
         """By currency, in the order of their codes."""
         found: defaultdict[str, dict[str, int]] = defaultdict(lambda: defaultdict(int))
-        for kind, invoices in (("due", [d.invoice for d in self.documents]), ("usage", self.running_documents)):
-            for invoice in invoices:
-                for member in ("net_amount", "tax_amount", "total_amount"):
-                    found[invoice.currency][f"{kind}_{member}"] += getattr(invoice, member)
+        signed: list[tuple[str, int, Invoice | CreditNote]] = [
+            *(("due", 1, document.invoice) for document in self.documents),
+            *(("due", -1, credited.note) for credited in self.credit_notes),
+            *(("usage", 1, invoice) for invoice in self.running_documents),
+            *(("usage", -1, note) for note in self.running_notes),
+        ]
+        for kind, sign, document in signed:
+            for member in ("net_amount", "tax_amount", "total_amount"):
+                found[document.currency][f"{kind}_{member}"] += sign * getattr(document, member)
         return [Sums(currency, **found[currency]) for currency in sorted(found)]
+
+
+def _turned(line: CreditNoteLine, currency: str) -> InvoiceLine:
+    """A credit note's line as the line that an invoice would have."""
+    return InvoiceLine(
+        **{name: getattr(line, name) for name in SHARED},
+        id=line.id,
+        quantity=line.quantity if line.quantity is not None else 1,
+        exact=Money(-line.charged_amount, currency).major,
+        amount=-line.amount,
+        charged_amount=-line.charged_amount,
+        reductions=[],
+    )
 
 
 def paying(ctx: Context, account_id: UUID) -> Account:
@@ -131,11 +165,12 @@ def unbilled(ctx: Context, account_id: UUID) -> Unbilled:
         dry = runs_on_request.tried(ctx, ctx.now, [encode("account", payer.id)])
         contracts = contract_items.load(ctx, [payer.id])
         running = _running(ctx, contracts)
-        lines, documents, tiers = _as_lines(ctx, payer, contracts, running)
+        lines, documents, notes, tiers = _as_lines(ctx, payer, contracts, running)
     unrated = [each for each in running if each.rated is None]
     for document in dry.documents:
         tiers.update(document.tiers)
-    return Unbilled(payer, dry.as_of, dry.documents, dry.payers[0], lines, documents, unrated, tiers)
+    made = (dry.documents, dry.credit_notes, dry.payers[0])
+    return Unbilled(payer, dry.as_of, *made, lines, documents, notes, unrated, tiers)
 
 
 def _running(ctx: Context, contracts: Contracts) -> list[SoFar]:
@@ -150,7 +185,7 @@ def _is_billed(each: SoFar) -> bool:
 
 def _as_lines(
     ctx: Context, payer: Account, contracts: Contracts, running: Sequence[SoFar]
-) -> tuple[list[Running], list[Invoice], dict[UUID, int]]:
+) -> tuple[list[Running], list[Invoice], list[CreditNote], dict[UUID, int]]:
     """Running usage as the lines it would be on documents of its own, after coupons, with taxes; and beside each how
     many prices made it, where there were several.
     """
@@ -161,11 +196,16 @@ def _as_lines(
     due = Due(rows, frozenset(), invoicing_documents.names_of(ctx, list(rows.values())))
     bill_on = {payer.id: local_date(ctx.now, payer.time_zone)}
     planned = invoicing_documents.plan(ctx, None, bill_on, due, finalizes=True)
-    currencies = {head["id"]: head["currency"] for head in planned.heads}
+    made = {charge: InvoiceLine(**line) for charge, line in planned.lines.items()}
+    made |= {
+        charge: _turned(CreditNoteLine(**line), rows[charge]["currency"]) for charge, line in planned.note_lines.items()
+    }
     lines, tiers = [], {}
-    for charge_id, line in planned.lines.items():
-        lines.append(Running(InvoiceLine(**line), currencies[line["invoice_id"]], min(line["end_at"], ctx.now)))
-        parts = rows[charge_id]["inputs"].get("parts", ())
+    for charge_id, line in made.items():
+        row = rows[charge_id]
+        lines.append(Running(line, row["currency"], min(row["end_at"], ctx.now)))
+        parts = row["inputs"].get("parts", ())
         if len(parts) > 1 and not any("runs" in part for part in parts):
-            tiers[line["id"]] = len(parts)
-    return lines, [Invoice(**head) for head in planned.heads], tiers
+            tiers[line.id] = len(parts)
+    documents = [Invoice(**head) for head in planned.heads]
+    return lines, documents, [CreditNote(**note) for note in planned.notes], tiers

@@ -110,7 +110,7 @@ def statement_pdf(ctx: Context, found: Unbilled, currency: str | None) -> bytes:
         currency: by default the payer's.
     """
     money = currency or found.payer.currency
-    due = [line for document in found.documents if document.invoice.currency == money for line in document.lines]
+    due = [line for line, its in found.due if its == money]
     running = [each.line for each in found.running if each.currency == money]
     lines = [*due, *running]
     still = (_still(group) for group in invoicing_pdf.groups(running, found.tiers))
@@ -133,7 +133,7 @@ def statement_pdf(ctx: Context, found: Unbilled, currency: str | None) -> bytes:
 
 def statement_csv(found: Unbilled) -> bytes:
     """Every line that is not billed yet, what is due before what is running."""
-    due = [(line, d.invoice.currency, DUE) for d in found.documents for line in d.lines]
+    due = [(line, currency, DUE) for line, currency in found.due]
     running = [(each.line, each.currency, SO_FAR) for each in found.running]
     rows = [{**invoicing_lines.row(line, currency), "state": state} for line, currency, state in [*due, *running]]
     return lines_csv.write(rows, names=True, columns=lines_csv.UNBILLED)

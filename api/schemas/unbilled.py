@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from api.schemas import Schema, fields
-from api.schemas.billing_runs import DryInvoice, Waiting
+from api.schemas.billing_runs import DryCreditNote, DryInvoice, Waiting
 from api.schemas.invoices import InvoiceLine
+
+LESS_THAN_NOTHING = "Where charges come to less than nothing."
 
 
 class UnbilledQuery(Schema):
@@ -59,6 +61,9 @@ class Unbilled(Schema):
         max_items=1_000_000,
         description="The invoices that a billing run would make now.",
     )
+    credit_notes = fields.List(
+        fields.Nested(DryCreditNote), required=True, max_items=1_000_000, description=LESS_THAN_NOTHING
+    )
     usage = fields.List(
         fields.Nested(UsageSoFar), required=True, max_items=1_000_000, description="Spans of usage that still run."
     )
@@ -73,4 +78,7 @@ class ProForma(Schema):
     account = fields.TypeID("account", required=True)
     as_of = fields.Instant(required=True)
     documents = fields.List(fields.Nested(DryInvoice), required=True, max_items=1_000_000)
+    credit_notes = fields.List(
+        fields.Nested(DryCreditNote), required=True, max_items=1_000_000, description=LESS_THAN_NOTHING
+    )
     waiting = fields.List(fields.Nested(Waiting), required=True, max_items=1_000_000)

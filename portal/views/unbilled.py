@@ -168,7 +168,7 @@ def _chosen(stored: Mapping[str, Any] | None) -> str:
 
 def _sheet(found: Unbilled, sums: Sums, visitor: Visitor) -> Sheet:
     reader = Reader.of(visitor, sums.currency)
-    due = [(line, False) for d in found.documents if d.invoice.currency == sums.currency for line in d.lines]
+    due = [(line, False) for line, currency in found.due if currency == sums.currency]
     lines = [*due, *((each.line, True) for each in found.running if each.currency == sums.currency)]
     return Sheet(
         currency=sums.currency,

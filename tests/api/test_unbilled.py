@@ -97,6 +97,25 @@ def test_running_usage_is_told_with_its_tax_and_then_falls_due(sandbox: Sandbox)
     assert ("usage", 5000) in sandbox.amounts()[-1]
 
 
+def test_what_is_given_back_counts_below_zero(sandbox: Sandbox) -> None:
+    subscription = sandbox.subscribe("colo", "2026-01-15T00:00:00Z")
+    sandbox.client.made("/v1/billing-runs", {"accounts": [sandbox.account]})
+    ended = {"effective": {"at": "2026-01-23T12:00:00Z"}, "cancel": True}
+    sandbox.client.made(f"/v1/subscriptions/{subscription}/changes", ended)
+    sandbox.advance("2026-01-24T00:00:00Z")
+    found = unbilled(sandbox)
+    assert found["documents"] == []
+    (note,) = found["credit_notes"]
+    (sums,) = found["sums"]
+    assert (sums["due_net_amount"], sums["due_total_amount"]) == (-note["net_amount"], -note["total_amount"])
+    assert sums["net_amount"] < 0
+    answer = sandbox.client.get(f"/v1/accounts/{sandbox.account}/unbilled/lines.csv")
+    rows = list(csv.DictReader(io.StringIO(answer.get_data(as_text=True))))
+    assert sum(int(row["amount"]) for row in rows) == sums["net_amount"]
+    said = printed(sandbox.client.get(f"/v1/accounts/{sandbox.account}/unbilled/pdf").data)
+    assert f"−€{-sums['net_amount'] / 100:,.2f}" in said
+
+
 def test_its_lines_as_csv_add_up_to_its_sums(sandbox: Sandbox) -> None:
     subscription = sandbox.subscribe("colo", "2026-01-15T00:00:00Z")
     sandbox.use(subscription, "2026-01-15T00:00:00Z", "3")
