@@ -41,6 +41,7 @@ def _shown(charge: ChargeRow) -> dict[str, Any]:
         "beneficiary": charge.beneficiary_id,
         "price": charge.price_id,
         "invoice_line": charge.invoice_line_id,
+        "credit_note_line": charge.credit_note_line_id,
         "adjusts": charge.adjusts_id,
         "span": Period(charge.start_at, charge.end_at),
         "due_at": charge.due_at,

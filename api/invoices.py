@@ -14,6 +14,7 @@ from api.schemas.draft_review import DraftReview, InvoicesFinalized, InvoicesToF
 from api.schemas.invoices import Explanation, Invoice, InvoiceLine, InvoiceQuery
 from api.transaction import piece_by_piece
 from services import invoicing
+from services.credit_notes_rest import creditable
 from services.invoicing_view import invoice_json, line_json
 
 blp = blueprint("invoices", "Invoices: what a payer owes, and why.")
@@ -64,7 +65,8 @@ class OneInvoice(MethodView):
     @blp.response(200, Invoice)
     def get(self, invoice_id: UUID) -> dict[str, Any]:
         """One invoice."""
-        return invoice_json(invoicing.get(context(), invoice_id))
+        invoice = invoicing.get(context(), invoice_id)
+        return invoice_json(invoice) | {"creditable_amount": creditable(context(), invoice)}
 
 
 @blp.route("/v1/invoices/<id(invoice):invoice_id>/lines")

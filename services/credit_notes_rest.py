@@ -13,8 +13,9 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, and_, func, select
 from sqlalchemy.orm import aliased
 
-from billing.credit_notes import Invoiced, InvoicedLine, given_back_net
+from billing.credit_notes import Invoiced, InvoicedLine, given_back_net, rest
 from billing.states.credit_note import ISSUED
+from billing.states.invoice import CREDITABLE
 from billing.tax import TaxRate, read_rate, taxed
 from billing.tax.decision import DEFAULT_NAME
 from models.billing import Charge, Invoice, InvoiceLine
@@ -54,6 +55,18 @@ def invoiced(ctx: Context, invoice: Invoice, lines: Sequence[InvoiceLine]) -> In
         credited_taxes=credited_taxes,
         credited_rounding_amount=rounding,
     )
+
+
+def creditable(ctx: Context, invoice: Invoice) -> int:
+    """What may still be credited of an invoice, taxes included, in minor units; nothing of one that does not stand.
+
+    Only where later documents gave back of its lines have these to be looked at.
+    """
+    if invoice.status not in CREDITABLE:
+        return 0
+    if not _given_back(ctx, invoice):
+        return invoice.total_amount - invoice.credited_amount
+    return rest(invoiced(ctx, invoice, lines_of(ctx, invoice)))
 
 
 def _line(line: InvoiceLine, names: Mapping[Any, str], credited: Any, given_back: int) -> InvoicedLine:

@@ -29,6 +29,9 @@ class Charge(Schema):
     beneficiary = fields.TypeID("account", required=True)
     price = fields.TypeID("price", required=True)
     invoice_line = fields.TypeID("invoice_line", required=True, allow_none=True)
+    credit_note_line = fields.TypeID(
+        "credit_note_line", required=True, allow_none=True, description="Where it is on a credit note, turned around."
+    )
     adjusts = fields.TypeID("charge", required=True, allow_none=True, description="The charge that this one corrects.")
     span = fields.Span(required=True)
     due_at = fields.Instant(required=True, description="From when on it is collected.")

@@ -66,7 +66,8 @@ class Invoice(Resource):
     credited_amount = fields.MinorAmount(required=True, description="What credit notes gave back of it.")
     creditable_amount = fields.MinorAmount(
         required=True,
-        description="What credit notes may still give back; less where later invoices gave back a part of its lines.",
+        description="What credit notes may still give back. In lists and events at most: what later documents gave"
+        " back of its lines is looked at where one invoice is asked for.",
     )
     taxes = fields.List(fields.Nested(InvoiceTax), required=True)
     bill_on = fields.Date(required=True, description="The bill date, in the payer's zone.")

@@ -14,7 +14,7 @@ FEBRUARY = datetime(2026, 2, 1, 0, 30, tzinfo=UTC)
 MARCH = datetime(2026, 3, 1, 0, 30, tzinfo=UTC)
 
 
-def test_a_credit_that_has_no_document_waits_where_it_can_be_seen(
+def test_a_credit_is_seen_on_its_credit_note_and_while_it_waits_for_one(
     client: Caller, open_unit: Open, new_caller: NewCaller
 ) -> None:
     with open_unit() as ctx:
@@ -25,7 +25,13 @@ def test_a_credit_that_has_no_document_waits_where_it_can_be_seen(
     with open_unit() as ctx:
         at = datetime(2026, 2, 15, tzinfo=UTC)
         agree(ctx, subscription.items["rack"], plan.prices["rack"], at, ended=True)
+    client.patch("/v1/provider", {"draft_review": True})
     bill_at(open_unit, MARCH)
+    (note,) = client.get("/v1/credit-notes?status=draft").json["data"]
+    (line,) = client.get(f"/v1/credit-notes/{note['id']}/lines").json["data"]
+    noted, _ = client.get("/v1/charges?state=billed").json["data"]
+    assert (noted["kind"], noted["invoice_line"], noted["credit_note_line"]) == ("credit", None, line["id"])
+    client.made(f"/v1/credit-notes/{note['id']}/discard", None)
 
     (waiting,) = client.get("/v1/charges?state=waiting").json["data"]
     (billed,) = client.get("/v1/charges?state=billed").json["data"]
@@ -33,10 +39,10 @@ def test_a_credit_that_has_no_document_waits_where_it_can_be_seen(
     assert waiting["span"] == {"start": "2026-02-15T00:00:00Z", "end": "2026-03-01T00:00:00Z"}
     assert (waiting["adjusts"], waiting["payer"]) == (billed["id"], encode("account", account.id))
     found = client.get(f"/v1/charges?subscription={encode('subscription', subscription.id)}").json["data"]
-    assert [charge["id"] for charge in found] == [waiting["id"], billed["id"]]
-    assert client.get("/v1/charges?state=released").json["data"] == []
+    assert [charge["id"] for charge in found] == [waiting["id"], noted["id"], billed["id"]]
+    assert [charge["id"] for charge in client.get("/v1/charges?state=released").json["data"]] == [noted["id"]]
     assert client.get("/v1/charges?subscription=nothing").json["code"] == "subscription_unknown"
-    assert len(new_caller(account_id=account.id).get("/v1/charges").json["data"]) == 2
+    assert len(new_caller(account_id=account.id).get("/v1/charges").json["data"]) == 3
     assert new_caller(account_id=other.id).get("/v1/charges").json["data"] == []
 
 

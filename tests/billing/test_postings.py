@@ -8,7 +8,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from billing.postings import Book, Kind, Leg, credit_used, invoice_finalized, payment_received
+from billing.postings import (
+    Book,
+    Kind,
+    Leg,
+    credit_note_issued,
+    credit_used,
+    invoice_finalized,
+    payment_received,
+    recovered,
+    written_off,
+)
 from billing.tax import flat, tax_subtotals
 from core.money import Money
 
@@ -55,6 +65,22 @@ def test_an_invoice_that_is_paid_leaves_nothing_to_receive() -> None:
 
 def test_credit_of_before_pays_an_invoice_of_now() -> None:
     assert balances(credit_used(SELLER, PAYER, eur(70))) == {Kind.CUSTOMER_CREDIT: 70, Kind.RECEIVABLE: -70}
+
+
+@given(st.lists(st.tuples(st.integers(-(10**9), 10**9), st.sampled_from([0, 7, 21])), max_size=10))
+def test_a_credit_note_of_a_whole_invoice_leaves_nothing_but_credit(lines: list[tuple[int, int]]) -> None:
+    taxes = tax_subtotals([(eur(net), flat(Decimal(rate))) for net, rate in lines])
+    amounts = eur(sum(net for net, _ in lines)), taxes, eur(1)
+    there = balances(invoice_finalized(SELLER, PAYER, *amounts))
+    both = balances(invoice_finalized(SELLER, PAYER, *amounts) + credit_note_issued(SELLER, PAYER, *amounts))
+    assert both[Kind.REVENUE] == both[Kind.TAX] == 0
+    assert both[Kind.CUSTOMER_CREDIT] == -there[Kind.RECEIVABLE]
+
+
+@given(AMOUNTS, AMOUNTS)
+def test_what_is_written_off_and_recovered_is_owed_again(owed: int, back: int) -> None:
+    sums = balances(written_off(SELLER, PAYER, eur(owed)) + recovered(SELLER, PAYER, eur(back)))
+    assert (sums[Kind.BAD_DEBT], sums[Kind.RECEIVABLE]) == (owed - back, back - owed)
 
 
 @pytest.mark.parametrize("amount", [0, -1])

@@ -19,6 +19,7 @@ from models.payments import Payment
 from services import collection, credit_notes, invoicing, ledger, runs, runs_on_request
 from services.context import Context
 from services.credit_notes import NewCreditNote
+from services.credit_notes_rest import creditable
 from tests.builders.billing import PlanOf, PriceOf, Subscribed, a_plan, agree, an_account, subscribe
 from tests.builders.metering import Metered, a_point, an_event, send
 from tests.builders.runs import bill_at, invoices, lines_of, set_clock, work
@@ -112,6 +113,8 @@ def test_after_a_change_has_given_back_half_only_the_other_half_is_credited(
         (line,) = lines_of(ctx, invoices(ctx)[0])
     with pytest.raises(Invalid, match="credit_exceeds_rest"):
         give(open_unit, lines=[Wanted(line.id, amount=14001)])
+    with open_unit() as ctx:
+        assert creditable(ctx, invoices(ctx)[0]) == 16940
     assert give(open_unit).net_amount == 14000
     with open_unit() as ctx:
         assert [note.total_amount for note in notes(ctx)] == [16940, 16940]
