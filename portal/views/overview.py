@@ -66,6 +66,7 @@ class Offered:
     difference: str
     saves: bool
     once: str
+    on_usage: bool
 
 
 @pages.get("/<id(provider):provider_id>/")
@@ -219,4 +220,5 @@ def _offer(offer: Offer, on: OfferedTo, visitor: Visitor) -> Offered:
         difference=("+" if difference > 0 else "") + reader.money(difference),
         saves=difference < 0,
         once=reader.money(offer.once_amount) if offer.once_amount else "",
+        on_usage=offer.usage_span is not None,
     )
