@@ -122,8 +122,8 @@ class Claim:
         reduced: what coupons took off them, in minor units: without, they would come to that much more.
         drawn: of a committed amount, how much usage has drawn from it so far, in minor units.
         credited: what credit notes gave back of its charges, in minor units, as they were priced.
-        rated_at: when something was last charged or given back on it, by the machine's clock; None where that is not
-            known, and whatever is used must be looked at.
+        rated_at: when its first charge was stored, by the machine's clock; None where that is not known, and whatever
+            is used must be looked at.
     """
 
     claim_id: UUID

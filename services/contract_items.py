@@ -203,7 +203,8 @@ def _claims(ctx: Context) -> Select[*tuple[Any, ...]]:
             func.array_agg(Charge.price_id).filter(Charge.kind.in_(ORIGINALS)).label("price_ids"),
             func.array_agg(Charge.discount).filter(Charge.kind.in_(ORIGINALS)).label("discounts"),
             func.sum(Charge.quantity).filter(Charge.kind.in_((*ORIGINALS, "adjustment"))).label("quantity"),
-            func.max(Charge.recorded_at).label("rated_at"),
+            # A later one may not have been rated when it was stored: a voided document's corrections wait once more.
+            func.min(Charge.recorded_at).label("rated_at"),
         )
         .where(
             Charge.provider_id == BilledSpan.provider_id,

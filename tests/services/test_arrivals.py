@@ -13,11 +13,11 @@ from sqlalchemy import select
 
 from billing.adjustments import ADJUSTMENT, Closed
 from models.accounts import Account
-from services import invoicing_charges, places_assignments
+from services import invoicing_charges, invoicing_release, places_assignments
 from services.context import Context
 from services.paging import Window
 from tests.builders.metering import Metered, a_metered_point, a_point, an_event, assign, read, send, take
-from tests.builders.runs import bill_at, set_clock
+from tests.builders.runs import bill_at, invoices, set_clock
 from tests.conftest import Open
 
 JANUARY = datetime(2026, 1, 1, tzinfo=UTC)
@@ -124,6 +124,19 @@ def test_the_reading_that_closes_a_span_is_an_arrival(open_unit: Open, monkeypat
         take(ctx, read(metered.point, BILLED[0] + timedelta(days=8), "100"))
     with open_unit() as ctx:
         assert len(adjustments(ctx, ctx.now)) == 1
+
+
+def test_what_came_before_a_document_was_taken_back_is_seen_after_it(open_unit: Open, metered: Metered) -> None:
+    with open_unit() as ctx:
+        a_late_event(ctx, metered)
+        send(ctx, [an_event(metered, "february", BILLED[0] + timedelta(days=1), "500")])
+    bill_at(open_unit, BILLED[1])
+    with open_unit() as ctx:
+        send(ctx, [an_event(metered, "later", JANUARY + timedelta(days=5), "9")])
+    with open_unit() as ctx:
+        invoicing_release.void(ctx, invoices(ctx)[-1].id)  # its adjustment waits once more
+    with open_unit() as ctx:
+        assert [quantity for *_, quantity in adjustments(ctx, BILLED[1])] == [9]
 
 
 def something(random: Random, ctx: Context, metered: Metered, name: str, month: datetime) -> None:
