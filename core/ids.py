@@ -78,8 +78,6 @@ PREFIXES = {
     "mail": "mail",
     "tax_rate": "txr",
     "tax_certificate": "txc",
-    "tax_rate": "txr",
-    "tax_certificate": "txc",
 }
 KINDS = {prefix: kind for kind, prefix in PREFIXES.items()}
 
