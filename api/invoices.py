@@ -122,7 +122,11 @@ class InvoicePdf(MethodView):
 @blp.route("/v1/invoices/<id(invoice):invoice_id>/finalize")
 class Finalize(MethodView):
     @require("invoices:write")
-    @refuses(409, illegal_transition="The invoice is not a draft.")
+    @refuses(
+        409,
+        illegal_transition="The invoice is not a draft.",
+        document_unsound="Its arithmetic breaks a rule, which is named.",
+    )
     @blp.response(200, Invoice)
     def post(self, invoice_id: UUID) -> dict[str, Any]:
         """Make a draft final: it gets its number, can no longer change, and may be paid."""

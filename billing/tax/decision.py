@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
+from functools import cached_property
 from typing import Any
 
 from core.decimals import exact, format_decimal
@@ -80,7 +81,7 @@ class Tax:
         """The category of all its rates."""
         return self.rates[0].category
 
-    @property
+    @cached_property
     def rate(self) -> Decimal:
         """All rates together, in per cent."""
         with exact():

@@ -7,8 +7,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from sqlalchemy import update
 
 from core.ids import decode
+from models.billing import Invoice
 from tests.api.conftest import Caller, NewCaller
 from tests.builders.runs import set_clock
 from tests.builders.tax_engine import Engine, tax_engine
@@ -105,6 +107,40 @@ def test_what_is_outside_the_scope_has_an_invoice_of_its_own(client: Caller, sel
     found = client.get(f"/v1/invoices?account={payer}").json["data"]
     assert sorted(tax["category"] for invoice in found for tax in invoice["taxes"]) == ["O", "S"]
     assert {invoice["status"] for invoice in found} == {"open"}
+
+
+def test_a_correction_is_taxed_as_what_it_corrects_was_whatever_decides_by_then(
+    client: Caller, seller: str, open_unit: Open
+) -> None:
+    plan(client, RACK | {"timing": "advance"})
+    payer = account(client, "gmbh", country="DE", tax_id="DE136695976")
+    bill(client, open_unit)
+    assert client.patch(f"/v1/sellers/{seller}", {"tax_engine": "flat_rate", "tax_rate": "19"}).status_code == 200
+    (subscription,) = client.get("/v1/subscriptions").json["data"]
+    change = {"effective": {"at": "2026-02-15T00:00:00Z"}, "quantities": {"rack": "3"}}
+    set_clock(open_unit, datetime(2026, 2, 16, tzinfo=UTC))
+    assert client.post(f"/v1/subscriptions/{subscription['id']}/changes", change).status_code == 201
+    client.made("/v1/billing-runs", {})
+    invoice = client.get(f"/v1/invoices?account={payer}").json["data"][0]
+    found = {line["kind"]: (line["tax_category"], line["tax_rate"]) for line in lines_of(client, invoice)}
+    assert found == {"credit": ("AE", "0"), "recurring": ("S", "19")}
+    assert {tax["category"]: bool(tax.get("note")) for tax in invoice["taxes"]} == {"S": False, "AE": True}
+
+
+def test_a_document_that_breaks_a_rule_is_not_made_final(client: Caller, seller: str, open_unit: Open) -> None:
+    plan(client)
+    payer = account(client, "payer")
+    set_clock(open_unit, FEBRUARY)
+    client.made("/v1/billing-runs", {"finalize": False})
+    draft = invoice_of(client, payer)
+    with open_unit() as ctx:
+        taxes = [draft["taxes"][0] | {"tax_amount": 2_101}]
+        wrong = {"taxes": taxes, "tax_amount": 2_101, "total_amount": 12_101}
+        ctx.session.execute(update(Invoice).where(Invoice.id == decode("invoice", draft["id"])).values(**wrong))
+    answer = client.post(f"/v1/invoices/{draft['id']}/finalize")
+    assert (answer.status_code, answer.json["code"]) == (409, "document_unsound")
+    assert "BR-CO-17: S 21 % on 10000 is 2100, the breakdown says 2101" in answer.json["detail"]
+    assert invoice_of(client, payer)["number"] is None
 
 
 def test_state_and_city_each_take_their_tax_of_the_same_amount(client: Caller, seller: str, open_unit: Open) -> None:
