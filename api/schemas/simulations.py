@@ -19,7 +19,7 @@ from core.errors import FieldError
 from services.simulation_results import CUSTOMERS, ROWS
 
 FILTER_MOST = 1000
-MONTH = {"type": "string", "pattern": r"^[0-9]{4}-(0[1-9]|1[0-2])$", "example": "2026-01"}
+MONTH = {"type": "string", "pattern": r"^2[0-9]{3}-(0[1-9]|1[0-2])$", "example": "2026-01"}
 MONTHS = {
     "type": "object",
     "description": "Whole calendar months that are over, the last one included.",
@@ -52,7 +52,7 @@ def _month(members: Members, name: str) -> date | None:
     if given is None:
         return None
     try:
-        if isinstance(given, str) and len(given) == len("2026-01"):
+        if isinstance(given, str) and len(given) == len("2026-01") and given.startswith("2"):
             return date.fromisoformat(f"{given}-01")
     except ValueError:
         pass

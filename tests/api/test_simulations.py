@@ -257,6 +257,9 @@ def test_months_are_over_and_have_data(lived: Caller) -> None:
     assert refused("2026-02", "2026-01") == [("/months/to", "months_reversed")]
     assert refused("2022-01", "2026-01") == [("/months/to", "too_many_months")]
     assert refused("2025-12", "2026-01") == [("/months/from", "months_without_data")]
+    assert refused("0001-01", "9999-12") == [("/months/from", "month_malformed"), ("/months/to", "month_malformed")]
+    assert refused("2999-12", "2999-12") == [("/months/to", "months_not_over")]
+    assert refused("2000-01", "2000-01") == [("/months/from", "months_without_data")]
     assert refused("2026-1", "2026-13") == [("/months/from", "month_malformed"), ("/months/to", "month_malformed")]
     traffic_meter(lived)
     assert refused("2026-01", "2026-02", prices=[TRAFFIC]) == [("/months", "months_without_data")]
