@@ -10,7 +10,7 @@ from urllib.parse import unquote, urlsplit
 from uuid import UUID
 
 from core.ids import encode
-from runtime.house import house
+from runtime import house as houses
 from runtime.unit import unit
 from services import mail, mail_files
 from services.clock import system_now
@@ -26,7 +26,7 @@ def send(provider_id: UUID, mail_ids: Sequence[UUID]) -> None:
 
     A process killed after the hand-over leaves a claim that runs out, and the mail goes twice under one Message-ID.
     """
-    settings = house().settings
+    settings = houses.house().settings
     if settings.smtp_url is None:
         return
     for mail_id in mail_ids:

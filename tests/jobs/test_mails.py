@@ -56,7 +56,7 @@ def post_office(house: House, monkeypatch: pytest.MonkeyPatch) -> Iterator[Inbox
 
 def _configure(house: House, monkeypatch: pytest.MonkeyPatch, smtp_url: str | None) -> None:
     settings = replace(house.settings, smtp_url=smtp_url, mail_from="billing@northgate.example")
-    monkeypatch.setattr(mails, "house", lambda: replace(house, settings=settings))
+    monkeypatch.setattr("runtime.house.house", lambda: replace(house, settings=settings))
 
 
 @pytest.fixture
