@@ -50,6 +50,7 @@ class NewCharge:
         price: as JSON, or None with `amount`, in minor units of the subscription's currency.
         at: when it was done; now by default.
         at_once: make a document with it now, and with what else is due for its payer.
+        tax_inclusive: whether the price has its tax in it.
     """
 
     product: str
@@ -59,6 +60,7 @@ class NewCharge:
     quantity: Decimal = Decimal(1)
     at: datetime | None = None
     at_once: bool = False
+    tax_inclusive: bool = False
     external_id: str | None = None
     meta: Mapping[str, Any] = field(default_factory=dict)
 
@@ -76,6 +78,7 @@ class OneOffView:
     product_id: UUID
     description: str
     price: Mapping[str, Any]
+    tax_inclusive: bool
     quantity: Decimal
     at: datetime
     currency: str
@@ -156,6 +159,7 @@ def _price(subscription: Subscription, charge_id: UUID, new: NewCharge) -> Price
         proration=NONE,
         currency=subscription.currency,
         spec=price_as_stored(spec),
+        tax_inclusive=new.tax_inclusive,
     )
 
 
@@ -189,6 +193,7 @@ def _store_item(
             kind=price.kind,
             timing=price.timing,
             proration=price.proration,
+            tax_inclusive=price.tax_inclusive,
             currencies={price.currency: dict(price.spec)},
         )
     )
@@ -331,6 +336,7 @@ def _view(row: OneOffCharge, price: Price, charge: Charge | None, ended_at: date
         product_id=price.product_id,
         description=price.name,
         price=spec,
+        tax_inclusive=price.tax_inclusive,
         quantity=row.quantity,
         at=row.at,
         currency=currency,

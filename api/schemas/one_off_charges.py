@@ -26,6 +26,7 @@ class OneOffChargeNew(Schema):
         validate=fields.Range(min=0, max=AMOUNT_MOST),
         metadata={"description": "What it costs in all, in the subscription's currency; or `price`."},
     )
+    tax_inclusive = fields.Boolean(load_default=False, description="Whether that has its tax in it.")
     quantity = fields.DecimalString(minimum=0, description="1 by default.")
     at = fields.Instant(description="When it was done: it is due from then on. By default now.")
     bill = fields.Enum(
@@ -51,6 +52,7 @@ class OneOffCharge(Resource):
     product = fields.TypeID("product", attribute="product_id", required=True)
     description = fields.String(required=True)
     price = fields.Dict(required=True, description="The price's JSON.")
+    tax_inclusive = fields.Boolean(required=True)
     quantity = fields.DecimalString(required=True)
     at = fields.Instant(required=True)
     currency = fields.Currency(required=True)

@@ -99,6 +99,18 @@ def test_a_price_with_its_tax_in_it_comes_to_what_it_says(client: Caller, seller
     assert client.get(f"/v1/invoices/{invoice['id']}/pdf").status_code == 200
 
 
+def test_a_charge_put_on_by_hand_may_have_its_tax_in_it(client: Caller, seller: str, open_unit: Open) -> None:
+    plan(client)
+    payer = account(client, "payer")
+    (subscription,) = client.get("/v1/subscriptions").json["data"]
+    hands = {"product": "hosting", "description": "Smart hands", "amount": 2_420, "tax_inclusive": True}
+    made = client.made(f"/v1/subscriptions/{subscription['id']}/charges", hands)
+    assert (made["tax_inclusive"], made["amount"]) == (True, 2_420)
+    bill(client, open_unit)
+    invoice = invoice_of(client, payer)
+    assert (invoice["net_amount"], invoice["tax_amount"], invoice["total_amount"]) == (12_000, 2_520, 14_520)
+
+
 def test_what_is_outside_the_scope_has_an_invoice_of_its_own(client: Caller, seller: str, open_unit: Open) -> None:
     client.made("/v1/products", {"code": "room", "name": "Room", "nature": "property"})
     plan(client, RACK, RACK | {"charge_code": "room", "product": "room"})
