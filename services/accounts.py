@@ -262,5 +262,6 @@ def facts(account: Account) -> dict[str, Any]:
         "address": dict(account.address),
         "invoice_grouping": account.invoice_grouping,
         "statement_schedule": account.statement_schedule,
+        "next_statement_at": rfc3339(account.next_statement_at) if account.next_statement_at else None,
         "next_bill_on": account.next_bill_on.isoformat() if account.next_bill_on else None,
     }
