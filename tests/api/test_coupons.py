@@ -257,6 +257,36 @@ def test_a_coupon_given_before_anything_is_billed_counts_from_the_start(shop: Ca
     assert billed(shop) == [("recurring", 27900, [3100])]
 
 
+def test_a_trial_uses_up_no_span_of_a_coupon(shop: Caller, advance: Any) -> None:
+    coupon(shop, duration="once")
+    shop.made("/v1/subscriptions", order(coupon="HELLO", trial={"days": 14, "at_end": "convert"}))
+    advance("2026-03-01T02:00:00Z")
+    assert [amount for _, amount, _ in billed(shop)] == [27900, 31000]
+
+
+def test_a_change_moves_what_is_left_of_an_amount_to_the_new_terms_as_its_preview_says(
+    shop: Caller, advance: Any
+) -> None:
+    coupon(shop, percent=None, amounts={"EUR": 50000}, duration="forever", plans=["colo"])
+    ordered = shop.made("/v1/subscriptions", order(coupon="HELLO", quantities={"rack": "1", "setup": "0"}))
+    advance("2026-02-01T02:00:00Z")
+    path = f"/v1/subscriptions/{ordered['id']}"
+    change = {"effective": {"at": "2026-02-03T00:00:00Z"}, "quantities": {"rack": "3"}}
+    told = shop.made(f"{path}/preview-change", {**change, "as_of": "2026-02-20T00:00:00Z"})
+    advance("2026-02-03T00:00:00Z")
+    shop.made(f"{path}/changes", change)
+    advance("2026-03-01T02:00:00Z")
+    charges = shop.get(f"/v1/charges?subscription={ordered['id']}&limit=200").json["data"]
+    key = ("kind", "charge_code", "amount", "reductions", "due_at")
+    made = [[charge[name] for name in key] for charge in charges]
+    for line in told["lines"]:
+        assert [line[name] for name in key] in made
+    racks = [charge for charge in charges if charge["charge_code"] == "rack" and charge["span"]["start"] < "2026-02-15"]
+    # One span takes no more than 500.00 in all: 190.00 of the used part, and of 360.00 what is left of its share.
+    assert sum(reduction["amount"] for charge in racks for reduction in charge["reductions"]) <= 50000
+    assert sum(charge["amount"] for charge in racks) >= 0
+
+
 def test_a_promotion_without_a_code_is_had_by_who_orders_in_its_window(shop: Caller, advance: Any) -> None:
     window = {"redeemable_from": "2026-02-01T00:00:00Z", "redeemable_until": "2026-03-01T00:00:00Z"}
     made = coupon(shop, None, automatic=True, plans=["colo"], percent="100", duration="once", **window)
