@@ -8,10 +8,10 @@ from uuid import UUID
 
 import pytest
 
-from jobs import due
 from tests.api.conftest import Caller
 from tests.api.test_ordering_parts import billed, make, per_unit, wrong
 from tests.builders.catalog import ENERGY, RACK, make_catalog, make_plan
+from tests.builders.sandbox import pass_time
 
 NOW = "2026-01-15T00:00:00Z"  # the clock of a fresh sandbox
 FEBRUARY, MID_FEBRUARY, MARCH = "2026-02-01T00:00:00Z", "2026-02-15T00:00:00Z", "2026-03-01T00:00:00Z"
@@ -38,10 +38,7 @@ def advance(shop: Caller, provider_id: UUID) -> Callable[[str], None]:
     """Let time pass in the sandbox, with all that falls due."""
 
     def go(to: str) -> None:
-        shop.made("/v1/test-clock/advance", {"to": to})
-        due.drive(provider_id, [])
-        clock: Any = shop.get("/v1/test-clock").json
-        assert (clock["now"], clock["status"]) == (to, "ready"), clock
+        pass_time(shop, provider_id, to)
 
     return go
 

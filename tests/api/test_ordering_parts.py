@@ -8,9 +8,9 @@ from uuid import UUID
 
 import pytest
 
-from jobs import due
 from tests.api.conftest import Caller
 from tests.builders.catalog import ENERGY, RACK, SETUP, make_catalog, make_plan, plan_price
+from tests.builders.sandbox import pass_time
 
 NOW = "2026-01-15T00:00:00Z"  # the clock of a fresh sandbox
 
@@ -66,10 +66,7 @@ def advance(shop: Caller, provider_id: UUID) -> Callable[[str], None]:
     """Let time pass in the sandbox, with all that falls due."""
 
     def go(to: str) -> None:
-        shop.made("/v1/test-clock/advance", {"to": to})
-        due.drive(provider_id, [])
-        clock: Any = shop.get("/v1/test-clock").json
-        assert (clock["now"], clock["status"]) == (to, "ready"), clock
+        pass_time(shop, provider_id, to)
 
     return go
 

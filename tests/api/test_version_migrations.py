@@ -10,11 +10,11 @@ from uuid import UUID
 import pytest
 
 from core.ids import decode
-from jobs import due
 from services import version_migration_steps, version_migrations
 from tests.api.conftest import Caller, NewCaller
 from tests.api.test_ordering_parts import billed, make, per_unit, wrong
 from tests.builders.catalog import ENERGY, make_catalog, make_plan, plan_price
+from tests.builders.sandbox import pass_time
 
 NOW, FEBRUARY, MARCH = "2026-01-15T00:00:00Z", "2026-02-01T00:00:00Z", "2026-03-01T00:00:00Z"
 CHEAPER = plan_price("energy", "usage", {"model": "per_unit", "unit_price": "0.2"})
@@ -43,10 +43,7 @@ def advance(shop: Caller, provider_id: UUID) -> Callable[[str], None]:
     """Let time pass in the sandbox, with all that falls due."""
 
     def go(to: str) -> None:
-        shop.made("/v1/test-clock/advance", {"to": to})
-        due.drive(provider_id, [])
-        clock: Any = shop.get("/v1/test-clock").json
-        assert (clock["now"], clock["status"]) == (to, "ready"), clock
+        pass_time(shop, provider_id, to)
 
     return go
 

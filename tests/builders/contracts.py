@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
-from jobs import due
 from tests.api.conftest import Caller
 from tests.builders.catalog import ENERGY, RACK, SETUP, make_catalog, make_plan
+from tests.builders.sandbox import pass_time
 
 NOW = "2026-01-15T00:00:00Z"  # the clock of a fresh sandbox
 
@@ -43,10 +43,7 @@ def change(client: Caller, subscription: str, effective: Any = "now", **what: An
 
 def advance(client: Caller, provider: UUID, to: str) -> None:
     """Let time pass, and do what falls due on the way as a worker does."""
-    assert client.post("/v1/test-clock/advance", {"to": to}).status_code == 202
-    due.drive(provider, [])
-    clock = client.get("/v1/test-clock").json
-    assert (clock["now"], clock["status"]) == (to, "ready"), clock
+    pass_time(client, provider, to)
 
 
 def status(client: Caller, subscription: str) -> str:

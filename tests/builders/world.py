@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from typing import Any
 from uuid import UUID
 
-from jobs import due
 from tests.api.conftest import Caller
+from tests.builders.sandbox import pass_time
 
 RACK = {
     "charge_code": "rack",
@@ -122,10 +122,7 @@ def _money(client: Caller) -> None:
 
 
 def _advance(client: Caller, provider_id: UUID, to: str) -> None:
-    client.made("/v1/test-clock/advance", {"to": to})
-    due.drive(provider_id, [])
-    clock: Any = client.get("/v1/test-clock").json
-    assert (clock["now"], clock["status"]) == (to, "ready"), clock
+    pass_time(client, provider_id, to)
 
 
 def known_ids(client: Caller, paths: dict[str, Any]) -> dict[str, list[str]]:

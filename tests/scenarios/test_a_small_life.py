@@ -9,10 +9,10 @@ from uuid import UUID
 import pytest
 
 from core.period import parse_instant, rfc3339
-from jobs import due
 from runtime.house import House
 from tests.api.conftest import Caller, NewCaller, app, client, new_caller
 from tests.builders.catalog import ENERGY, RACK, SETUP, make_catalog, make_plan
+from tests.builders.sandbox import pass_time
 from tests.conftest import make_provider
 
 __all__ = ["app", "client", "new_caller"]
@@ -22,10 +22,7 @@ ZONES = ["Europe/Amsterdam", "America/New_York", "Pacific/Auckland"]
 
 def advance(caller: Caller, provider: UUID, to: str) -> None:
     """Let time pass, and do what falls due on the way as a worker does."""
-    assert caller.post("/v1/test-clock/advance", {"to": to}).status_code == 202
-    due.drive(provider, [])
-    clock = caller.get("/v1/test-clock").json
-    assert (clock["now"], clock["status"]) == (to, "ready"), clock
+    pass_time(caller, provider, to)
 
 
 def begin(caller: Caller, zone: str, now: str = "2026-01-15T00:00:00Z") -> dict[str, Any]:

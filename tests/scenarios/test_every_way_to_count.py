@@ -8,9 +8,9 @@ from uuid import UUID
 
 import pytest
 
-from jobs import due
 from tests.api.conftest import Caller, app, client, new_caller
 from tests.builders.catalog import plan_price
+from tests.builders.sandbox import pass_time
 
 __all__ = ["app", "client", "new_caller"]
 
@@ -29,8 +29,7 @@ COUNTED = {
 
 
 def advance(caller: Caller, provider: UUID, to: str) -> None:
-    assert caller.post("/v1/test-clock/advance", {"to": to}).status_code == 202
-    due.drive(provider, [])
+    pass_time(caller, provider, to)
 
 
 @pytest.fixture
