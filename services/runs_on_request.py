@@ -53,9 +53,9 @@ class DryDocument:
 
     @property
     def json(self) -> dict[str, Any]:
-        """As JSON values. It has no id, and no run has made it."""
-        shown = {name: value for name, value in invoice_json(self.invoice).items() if name not in ("id", "billing_run")}
-        return shown | {"lines": [line_json(line) for line in self.lines]}
+        """As JSON values. Neither it nor its lines have an id, and no run has made it."""
+        shown = _without_id(invoice_json(self.invoice)) | {"billing_run": None}
+        return shown | {"lines": [_without_id(line_json(line)) for line in self.lines]}
 
 
 @dataclass(frozen=True)
@@ -67,9 +67,13 @@ class DryCreditNote:
 
     @property
     def json(self) -> dict[str, Any]:
-        """As JSON values. It has no id, and no run has made it."""
-        shown = {name: value for name, value in credit_note_json(self.note).items() if name != "id"}
-        return shown | {"billing_run": None, "lines": [note_line_json(line) for line in self.lines]}
+        """As JSON values. Neither it nor its lines have an id, and no run has made it."""
+        shown = _without_id(credit_note_json(self.note)) | {"billing_run": None}
+        return shown | {"lines": [_without_id(note_line_json(line)) for line in self.lines]}
+
+
+def _without_id(shown: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in shown.items() if name != "id"}
 
 
 @dataclass(frozen=True)

@@ -56,18 +56,30 @@ class BillingRunPayer(Schema):
     waiting = fields.List(fields.Nested(Waiting), required=True, max_items=1_000_000)
 
 
+class DryInvoiceLine(InvoiceLine):
+    """A line of an invoice that would be made: it has no id."""
+
+    id = fields.TypeID("invoice_line")
+
+
 class DryInvoice(Invoice):
     """An invoice that would be made, with its lines."""
 
     id = fields.TypeID("invoice")
-    lines = fields.List(fields.Nested(InvoiceLine), required=True, max_items=1_000_000)
+    lines = fields.List(fields.Nested(DryInvoiceLine), required=True, max_items=1_000_000)
+
+
+class DryCreditNoteLine(CreditNoteLine):
+    """A line of a credit note that would be made: it has no id."""
+
+    id = fields.TypeID("credit_note_line")
 
 
 class DryCreditNote(CreditNote):
     """A credit note that would be made, with its lines."""
 
     id = fields.TypeID("credit_note")
-    lines = fields.List(fields.Nested(CreditNoteLine), required=True, max_items=1_000_000)
+    lines = fields.List(fields.Nested(DryCreditNoteLine), required=True, max_items=1_000_000)
 
 
 class BillingRun(Schema):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from itertools import product
 from typing import Any
 from uuid import UUID
 
@@ -31,8 +32,8 @@ _ID = re.compile(r"([a-z]+)_[0-7][0-9a-hjkmnp-tv-z]{25}\Z")
 
 def furnish(client: Caller, provider_id: UUID) -> None:
     """Fill a fresh sandbox, whose clock stands at 2026-01-15, and let a month pass in it."""
-    for product in ("colocation", "power"):
-        client.made("/v1/products", {"code": product, "name": product})
+    for code in ("colocation", "power"):
+        client.made("/v1/products", {"code": code, "name": code})
     client.made("/v1/meters", {"code": "energy", "name": "Energy", "unit": "kWh", "aggregation": "sum"})
     _index(client)
     client.made("/v1/plans", {"code": "colo", "name": "Colo", "version": {"prices": [RACK, ENERGY]}})
@@ -66,15 +67,14 @@ def furnish(client: Caller, provider_id: UUID) -> None:
     client.made(f"/v1/plan-versions/{version}/corrections", {"prices": [right], "reason": "read again"})
     coupon = client.made("/v1/coupons", {"name": "Welcome", "percent": "10", "duration": {"spans": 3}})
     client.made(f"/v1/coupons/{coupon['id']}/codes", {"code": "WELCOME"})
-    contoso = _first(client, "subscriptions?external_id=sub-contoso")
-    client.made(f"/v1/subscriptions/{contoso}/coupons", {"coupon": "WELCOME"})
+    client.made(f"/v1/subscriptions/{first}/coupons", {"coupon": "WELCOME"})
     client.made("/v1/tax-rates", {"country": "CH", "rate": "8.1", "valid_from": "2026-01-01"})
     paper = {"number": "EX-1", "country": "NL", "valid_from": "2026-01-01"}
     client.made("/v1/accounts/" + _first(client, "accounts?external_id=contoso") + "/tax-certificates", paper)
     _places(client)
-    _advance(client, provider_id, "2026-02-01T02:00:00Z")
+    pass_time(client, provider_id, "2026-02-01T02:00:00Z")
     _money(client)
-    _advance(client, provider_id, "2026-02-20T00:00:00Z")
+    pass_time(client, provider_id, "2026-02-20T00:00:00Z")
     client.made("/v1/simulations", {"plan": "colo", "months": {"from": "2026-01", "to": "2026-01"}})
 
 
@@ -121,10 +121,6 @@ def _money(client: Caller) -> None:
     client.made(f"/v1/invoices/{_first(client, 'invoices')}/credit-notes", {"amount": 500, "reason": "Outage"})
 
 
-def _advance(client: Caller, provider_id: UUID, to: str) -> None:
-    pass_time(client, provider_id, to)
-
-
 def known_ids(client: Caller, paths: dict[str, Any]) -> dict[str, list[str]]:
     """Ids by their prefix, from all that the lists of an API show; `paths` is the description's."""
     found: dict[str, list[str]] = {}
@@ -142,15 +138,25 @@ def known_ids(client: Caller, paths: dict[str, Any]) -> dict[str, list[str]]:
 
 
 def fill(path: str, operations: dict[str, Any], known: dict[str, list[str]]) -> str | None:
-    """A path with its ids filled in from what is known; None when it is no GET, or an id is not known."""
+    """A path with the first ids that are known; None when it is no GET, or an id is not known."""
+    return next(fills(path, operations, known), None)
+
+
+def fills(path: str, operations: dict[str, Any], known: dict[str, list[str]]) -> Iterator[str]:
+    """A path with every combination of known ids; nothing when it is no GET, or takes what is no id."""
     if "get" not in operations or "{" not in path:
-        return None
+        return
+    names, choices = [], []
     for parameter in operations.get("parameters", []):
         prefix = str(parameter.get("schema", {}).get("pattern", "^_")).removeprefix("^").partition("_")[0]
-        if prefix not in known:
-            return None
-        path = path.replace("{" + parameter["name"] + "}", known[prefix][0])
-    return path if "{" not in path else None
+        names.append(parameter["name"])
+        choices.append(known.get(prefix, []))
+    for ids in product(*choices):
+        filled = path
+        for name, known_id in zip(names, ids, strict=True):
+            filled = filled.replace("{" + name + "}", known_id)
+        if "{" not in filled:
+            yield filled
 
 
 def ids_in(value: Any) -> Iterator[str]:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import select, update
 
 from core.period import rfc3339
 from models.billing import Invoice
+from models.credit_notes import CreditNoteLine
 from models.providers import Seller
 from services import invoicing
 from tests.builders.metering import Metered, a_metered_point, an_event, send
@@ -46,6 +47,12 @@ def corrections(open_unit: Open, invoice: Invoice) -> list[tuple[str, str, int]]
             for line in lines_of(ctx, invoice)
             if line.kind == "adjustment"
         ]
+
+
+def credited(open_unit: Open) -> list[tuple[str, int]]:
+    with open_unit() as ctx:
+        rows = ctx.session.execute(select(CreditNoteLine.description, CreditNoteLine.amount))
+        return [(description, amount) for description, amount in rows]
 
 
 def billed(open_unit: Open) -> list[Invoice]:
@@ -99,15 +106,17 @@ def test_nothing_is_adjusted_when_nothing_came(open_unit: Open, metered: Metered
     assert corrections(open_unit, billed(open_unit)[-1]) == []
 
 
-def test_an_adjustment_that_waits_is_not_made_again(open_unit: Open, metered: Metered) -> None:
+def test_an_adjustment_that_was_credited_is_not_made_again(open_unit: Open, metered: Metered) -> None:
     arrive(open_unit, metered, "cancelled", "-60")
-    bill_at(open_unit, MARCH)  # -15.00 alone: the document would be negative, so it waits
+    bill_at(open_unit, MARCH)  # -15.00 alone: the document would be negative, so it is a credit note
     assert len(billed(open_unit)) == 1
+    assert credited(open_unit) == [("Adjustment: Power", 1500), ("Power", 0)]
     set_clock(open_unit, MARCH + timedelta(days=1))
     with open_unit() as ctx:
         send(ctx, [an_event(metered, "march", MARCH, "400")])
     bill_at(open_unit, APRIL)
-    assert corrections(open_unit, billed(open_unit)[-1]) == [("Adjustment: Power", "-60", -1500)]
+    assert (len(billed(open_unit)), corrections(open_unit, billed(open_unit)[-1])) == (2, [])
+    assert credited(open_unit) == [("Adjustment: Power", 1500), ("Power", 0)]
 
 
 def test_a_correction_is_taxed_as_what_it_corrects_was(open_unit: Open, metered: Metered) -> None:
