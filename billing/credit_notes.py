@@ -21,7 +21,7 @@ from billing.tax.amounts import TaxSubtotal, tax_on
 from billing.tax.decision import Tax, TaxRate
 from core.decimals import EXACT
 from core.errors import FieldError, Invalid
-from core.money import Money, round_ratio, split
+from core.money import Money, round_ratio, split_minor
 
 ZERO = Decimal(0)
 
@@ -217,7 +217,7 @@ def cap_on_giving_back(back: int, billed: int, credited: int) -> int:
 def _split(total: int, weights: Sequence[int]) -> list[int]:
     if total == 0:
         return [0] * len(weights)
-    return [part.minor for part in split(Money(total, "XXX"), [Decimal(weight) for weight in weights])]
+    return split_minor(total, weights)
 
 
 def _errors(lines: Mapping[UUID, InvoicedLine], wanted: Sequence[Wanted], i: int, want: Wanted) -> Iterable[FieldError]:

@@ -14,7 +14,6 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from decimal import Decimal
 from fractions import Fraction
 from itertools import groupby
 from uuid import UUID
@@ -24,7 +23,7 @@ from billing.coupons import Coupon, Redeemed, Reduction, Taken, part_of_span, ro
 from billing.drawdown import waits_for_usage
 from billing.items import USAGE, Claim, Item, PriceTerms
 from billing.proposal import ProposedCharge
-from core.money import Money, split
+from core.money import split_minor
 from core.period import Period
 
 
@@ -125,15 +124,14 @@ class _Book:
 
     def _amounts(self, coupon: Coupon, span: int, stretches: Sequence[_Stretch]) -> list[int]:
         """What a coupon takes off charges of a span that fall due together."""
-        currency = stretches[0].charge.currency
         if coupon.percent is not None:
-            return [coupon.percent_of(stretch.left, currency) for stretch in stretches]
+            return [coupon.percent_of(stretch.left, stretch.charge.currency) for stretch in stretches]
         weights = [max(stretch.left, 0) if stretch.part else 0 for stretch in stretches]
         whole = sum((w / s.part for w, s in zip(weights, stretches, strict=True) if w), Fraction(0))
         if not whole:
             return [0] * len(stretches)
         most = min(self.rest(coupon, span), sum(weights), coupon.most_of(sum(weights) / whole))
-        return [part.minor for part in split(Money(most, currency), [Decimal(weight) for weight in weights])]
+        return split_minor(most, weights)
 
     def correct(self, charge: ProposedCharge) -> ProposedCharge:
         """A correction of a claim, with what the reductions of the claim come to now."""

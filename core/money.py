@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import decimal
 from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Decimal
@@ -78,8 +77,8 @@ def round_ratio(minor: Fraction) -> int:
     return -whole if minor < 0 else whole
 
 
-def split(total: Money, weights: Sequence[Decimal]) -> list[Money]:
-    """Split an amount by weights, by largest remainder: the parts always add up to the whole.
+def split_minor(total: int, weights: Sequence[int]) -> list[int]:
+    """Split minor units by weights, by largest remainder: the parts always add up to the whole.
 
     Ties go to the earlier part. A negative total is the mirror of its positive.
 
@@ -88,18 +87,14 @@ def split(total: Money, weights: Sequence[Decimal]) -> list[Money]:
     """
     if not weights or any(w < 0 for w in weights) or not any(weights):
         raise ValueError("weights must be zero or more, and one of them above zero")
-    sign, rest = (-1, -total.minor) if total.minor < 0 else (1, total.minor)
-    # Integer arithmetic: weights become integers by their largest number of decimals.
-    with decimal.localcontext(EXACT):
-        places = max(max(0, -int(w.as_tuple().exponent)) for w in weights)
-        scaled = [int(w.scaleb(places)) for w in weights]
-    whole = sum(scaled)
-    floors = [rest * w // whole for w in scaled]
-    remainders = [rest * w % whole for w in scaled]
-    order = sorted(range(len(scaled)), key=lambda i: (-remainders[i], i))
+    sign, rest = (-1, -total) if total < 0 else (1, total)
+    whole = sum(weights)
+    floors = [rest * w // whole for w in weights]
+    remainders = [rest * w % whole for w in weights]
+    order = sorted(range(len(weights)), key=lambda i: (-remainders[i], i))
     for i in order[: rest - sum(floors)]:
         floors[i] += 1
-    return [Money(sign * part, total.currency) for part in floors]
+    return [sign * part for part in floors]
 
 
 def divide_exactly_enough(numerator: Decimal, denominator: Decimal) -> Decimal:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from billing.document_check import Document, LineSum, check
 from billing.invoices import Totals, totals
 from billing.tax import Priced, Tax, TaxRate, TaxSubtotal, flat
-from core.money import Money, split
+from core.money import Money, split_minor
 
 CURRENCIES = st.sampled_from(["JPY", "EUR", "KWD"])
 NOTED = [
@@ -99,12 +99,13 @@ def test_a_reduction_that_is_shared_over_lines_leaves_the_document_sound(
     lines: list[Priced], currency: str, off: int
 ) -> None:
     lines = in_currency(lines, currency)
-    weights = [Decimal(max(0, line.amount.minor)) for line in lines]
-    whole = sum(weights)
-    if whole == 0:
+    weights = [max(0, line.amount.minor) for line in lines]
+    if not any(weights):
         return
-    shares = split(Money(min(off, int(whole)), currency), weights)
-    reduced = [replace(line, amount=line.amount - share) for line, share in zip(lines, shares, strict=True)]
+    shares = split_minor(min(off, sum(weights)), weights)
+    reduced = [
+        replace(line, amount=line.amount - Money(share, currency)) for line, share in zip(lines, shares, strict=True)
+    ]
     assert check(document(reduced, totals(reduced, currency), currency)) == ()
 
 
