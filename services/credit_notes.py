@@ -14,7 +14,7 @@ from billing.periods import local_date
 from billing.states import CREDIT_NOTE
 from billing.states.credit_note import DISCARD, ISSUE
 from billing.states.invoice import CREDITABLE, VOID
-from billing.tax import TaxSubtotal, rate_json
+from billing.tax import subtotal_json
 from core.errors import Conflict, Invalid
 from core.ids import new_id
 from models.accounts import Account
@@ -128,14 +128,10 @@ def _head(ctx: Context, invoice: Invoice, new: NewCreditNote, credit: Credit) ->
         "tax_amount": sum(tax.amount.minor for tax in credit.taxes),
         "rounding_amount": credit.rounding.minor,
         "total_amount": credit.total.minor,
-        "taxes": [_tax(tax) for tax in credit.taxes],
+        "taxes": [subtotal_json(tax) for tax in credit.taxes],
         "corrects": [reference(invoice)],
         "purchase_order": invoice.purchase_order,
     }
-
-
-def _tax(tax: TaxSubtotal) -> dict[str, Any]:
-    return rate_json(tax.tax) | {"net_amount": tax.net.minor, "tax_amount": tax.amount.minor}
 
 
 def _rows(head: Mapping[str, Any], credit: Credit, lines: Mapping[UUID, InvoiceLine]) -> list[dict[str, Any]]:

@@ -6,7 +6,7 @@ money that was paid too much does. In sets, since a run may make thousands.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import date
 from typing import Any
 from uuid import UUID
@@ -18,7 +18,7 @@ from billing.periods import local_date
 from billing.postings import Leg, credit_note_issued
 from billing.states import CREDIT_NOTE
 from billing.states.credit_note import ISSUE
-from billing.tax import TaxSubtotal, read_rate
+from billing.tax import read_subtotal
 from core.ids import new_id
 from core.money import Money
 from exports.invoice_pdf import PLUGIN as PDF
@@ -131,11 +131,6 @@ def _payment(ctx: Context, note: CreditNote, received_on: date) -> dict[str, Any
 
 
 def _legs(note: CreditNote) -> tuple[Leg, ...]:
-    def tax(stored: Mapping[str, Any]) -> TaxSubtotal:
-        return TaxSubtotal(read_rate(stored), money(stored["net_amount"]), money(stored["tax_amount"]))
-
-    def money(minor: int) -> Money:
-        return Money(minor, note.currency)
-
-    amounts = money(note.net_amount), map(tax, note.taxes), money(note.rounding_amount)
-    return credit_note_issued(note.seller_id, note.account_id, *amounts)
+    net, rounding = Money(note.net_amount, note.currency), Money(note.rounding_amount, note.currency)
+    taxes = [read_subtotal(stored, note.currency) for stored in note.taxes]
+    return credit_note_issued(note.seller_id, note.account_id, net, taxes, rounding)

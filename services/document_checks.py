@@ -11,10 +11,9 @@ from uuid import UUID
 from sqlalchemy import func, select
 
 from billing.document_check import Document, LineSum, check
-from billing.tax import TaxSubtotal, read_rate, taxed
+from billing.tax import read_subtotal, taxed
 from core.errors import Conflict
 from core.ids import encode
-from core.money import Money
 from models.accounts import Account
 from models.billing import Invoice, InvoiceLine
 from models.credit_notes import CreditNote, CreditNoteLine
@@ -67,7 +66,7 @@ def _judge(kind: str, draft: Any, sums: Sequence[Any], parties: tuple[Account, S
         Document(
             currency=draft.currency,
             lines=_lines(sums),
-            taxes=[_subtotal(tax, draft.currency) for tax in draft.taxes],
+            taxes=[read_subtotal(tax, draft.currency) for tax in draft.taxes],
             net=draft.net_amount,
             tax=draft.tax_amount,
             rounding=draft.rounding_amount,
@@ -94,8 +93,3 @@ def _lines(rows: Sequence[Any]) -> list[LineSum]:
             net, charged = net + before.net, charged + before.charged
         found[tax, row.tax_inclusive] = LineSum(tax, row.tax_inclusive, net, charged)
     return list(found.values())
-
-
-def _subtotal(stored: Mapping[str, Any], currency: str) -> TaxSubtotal:
-    amounts = Money(stored["net_amount"], currency), Money(stored["tax_amount"], currency)
-    return TaxSubtotal(read_rate(stored), *amounts)

@@ -22,7 +22,7 @@ from billing.invoices import Billable, DocumentKey, PlannedDocument, collect
 from billing.lines import quality, unit_price
 from billing.offers import ADD_ON, BASE, BUNDLE
 from billing.states import INVOICE
-from billing.tax import Tax, TaxSubtotal, details_json, rate_json, taxed
+from billing.tax import Tax, details_json, subtotal_json, taxed
 from billing.tax.decision import OUTSIDE_SCOPE
 from core.ids import encode, new_id
 from core.money import Money
@@ -339,7 +339,7 @@ def _invoice(
         "total_amount": totals.total.minor,
         "settled_amount": 0,
         "credited_amount": 0,
-        "taxes": [tax_json(tax) for tax in totals.taxes],
+        "taxes": [subtotal_json(tax) for tax in totals.taxes],
     }
 
 
@@ -347,12 +347,6 @@ def _cost_centres(currency: str, lines: Sequence[Mapping[str, Any]]) -> list[dic
     """What a document's lines come to by cost centre, as documents store and show it."""
     sums = by_cost_centre((line["cost_centre"], Money(line["amount"], currency)) for line in lines)
     return [{"cost_centre": name or None, "net_amount": amount.minor} for name, amount in sums.items()]
-
-
-def tax_json(subtotal: TaxSubtotal) -> dict[str, Any]:
-    """A tax subtotal as documents store and show it."""
-    amounts = {"net_amount": subtotal.net.minor, "tax_amount": subtotal.amount.minor}
-    return rate_json(subtotal.tax) | amounts
 
 
 def _line(

@@ -19,7 +19,7 @@ from billing.periods import local_date
 from billing.postings import invoice_finalized
 from billing.states import INVOICE
 from billing.states.invoice import FINALIZE, SETTLE
-from billing.tax import TaxSubtotal, read_rate
+from billing.tax import read_subtotal
 from core.money import Money
 from exports.invoice_pdf import PLUGIN as PDF
 from models.accounts import Account
@@ -153,14 +153,9 @@ def _final(ctx: Context, draft: Invoice, account: Account, seller: Seller, issue
 
 
 def _legs(draft: Invoice) -> Any:
-    def tax(stored: Mapping[str, Any]) -> TaxSubtotal:
-        return TaxSubtotal(read_rate(stored), money(stored["net_amount"]), money(stored["tax_amount"]))
-
-    def money(minor: int) -> Money:
-        return Money(minor, draft.currency)
-
-    amounts = money(draft.net_amount), map(tax, draft.taxes), money(draft.rounding_amount)
-    return invoice_finalized(draft.seller_id, draft.account_id, *amounts)
+    net, rounding = Money(draft.net_amount, draft.currency), Money(draft.rounding_amount, draft.currency)
+    taxes = [read_subtotal(stored, draft.currency) for stored in draft.taxes]
+    return invoice_finalized(draft.seller_id, draft.account_id, net, taxes, rounding)
 
 
 def _settle_empty(ctx: Context, invoices: Sequence[Invoice]) -> None:

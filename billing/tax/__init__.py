@@ -5,7 +5,16 @@ include their tax.
 Does not own: where rates and parties come from (`services`), asking an engine outside (`tax_engines`).
 """
 
-from billing.tax.amounts import Priced, Taxed, TaxSubtotal, tax_lines, tax_on, tax_subtotals
+from billing.tax.amounts import (
+    Priced,
+    Taxed,
+    TaxSubtotal,
+    read_subtotal,
+    subtotal_json,
+    tax_lines,
+    tax_on,
+    tax_subtotals,
+)
 from billing.tax.decision import Tax, TaxRate, details_json, flat, flat_rate, rate_json, read_rate, taxed
 
 __all__ = [
@@ -19,6 +28,8 @@ __all__ = [
     "flat_rate",
     "rate_json",
     "read_rate",
+    "read_subtotal",
+    "subtotal_json",
     "tax_lines",
     "tax_on",
     "tax_subtotals",

@@ -11,8 +11,9 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from typing import Any
 
-from billing.tax.decision import HUNDRED, STANDARD, Tax, TaxRate
+from billing.tax.decision import HUNDRED, STANDARD, Tax, TaxRate, rate_json, read_rate
 from core.decimals import exact
 from core.money import Money, round_line, round_ratio
 
@@ -33,6 +34,17 @@ class TaxSubtotal:
     tax: TaxRate
     net: Money
     amount: Money
+
+
+def subtotal_json(subtotal: TaxSubtotal) -> dict[str, Any]:
+    """A subtotal as documents store and show it."""
+    return rate_json(subtotal.tax) | {"net_amount": subtotal.net.minor, "tax_amount": subtotal.amount.minor}
+
+
+def read_subtotal(stored: Mapping[str, Any], currency: str) -> TaxSubtotal:
+    """What `subtotal_json` wrote, of a document in a currency."""
+    amounts = Money(stored["net_amount"], currency), Money(stored["tax_amount"], currency)
+    return TaxSubtotal(read_rate(stored), *amounts)
 
 
 @dataclass(frozen=True)
