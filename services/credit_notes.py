@@ -71,7 +71,7 @@ def create(ctx: Context, invoice_id: UUID, new: NewCreditNote, *, dry_run: bool 
         Invalid: `currency_mismatch`, `not_paid_by_a_method`, and what `billing.credit_notes` refuses.
     """
     operator_only(ctx)
-    invoice = locked(ctx, invoice_id)
+    invoice = locked(ctx, Invoice, "invoice", invoice_id)
     _check(invoice, new)
     lines = lines_of(ctx, invoice)
     state = invoiced(ctx, invoice, lines)
@@ -171,7 +171,7 @@ def issue(ctx: Context, note_id: UUID) -> CreditNote:
         NotFound. Forbidden: `operator_only`. IllegalTransition: it is no draft.
     """
     operator_only(ctx)
-    note = _locked(ctx, note_id)
+    note = locked(ctx, CreditNote, "credit_note", note_id)
     CREDIT_NOTE.apply(note.status, ISSUE)
     issue_all(ctx, [note])
     return note
@@ -185,7 +185,7 @@ def discard(ctx: Context, note_id: UUID) -> CreditNote:
         Conflict: `invoice_has_corrections`.
     """
     operator_only(ctx)
-    note = _locked(ctx, note_id)
+    note = locked(ctx, CreditNote, "credit_note", note_id)
     note.status = CREDIT_NOTE.apply(note.status, DISCARD)
     line = CreditNoteLine
     charges = ctx.session.scalars(
@@ -196,17 +196,6 @@ def discard(ctx: Context, note_id: UUID) -> CreditNote:
     release(ctx, note.id, charges)
     outbox.emit_all(ctx, [told("credit_note.discarded", note)])
     return note
-
-
-def _locked(ctx: Context, note_id: UUID) -> CreditNote:
-    """A credit note, its payer locked first, as billing runs do."""
-    seen = get(ctx, note_id)
-    ctx.session.execute(
-        select(Account.id)
-        .where(Account.provider_id == ctx.provider.id, Account.id == seen.account_id)
-        .with_for_update(key_share=True)
-    )
-    return lookups.by_id(ctx, CreditNote, "credit_note", note_id, lock=True)
 
 
 def get(ctx: Context, note_id: UUID) -> CreditNote:

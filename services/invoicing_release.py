@@ -7,7 +7,7 @@ again. What it gave back of earlier documents waits again for the next one.
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 
 from sqlalchemy import and_, exists, func, select, update
@@ -19,7 +19,7 @@ from core.errors import Conflict
 from core.ids import new_id
 from models.accounts import Account
 from models.billing import BilledSpan, Charge, Invoice, InvoiceLine
-from models.credit_notes import CreditNoteLine
+from models.credit_notes import CreditNote, CreditNoteLine
 from models.payments import PaymentAttempt
 from services import ledger, lookups, outbox
 from services.context import Context
@@ -27,6 +27,7 @@ from services.contract_items import ORIGINALS
 from services.invoicing_view import invoice_json
 from services.sets import add_rows, among
 
+Document = TypeVar("Document", Invoice, CreditNote)
 RUNNING = ("created", "submitted", "requires_action", "unknown")
 
 
@@ -37,7 +38,7 @@ def discard(ctx: Context, invoice_id: UUID) -> Invoice:
         NotFound: there is no such invoice, or not for this caller.
         IllegalTransition: it is no draft.
     """
-    invoice = locked(ctx, invoice_id)
+    invoice = locked(ctx, Invoice, "invoice", invoice_id)
     invoice.status = INVOICE.apply(invoice.status, DISCARD)
     release(ctx, invoice.id, _charges_of(ctx, invoice))
     _tell(ctx, "invoice.discarded", invoice)
@@ -53,7 +54,7 @@ def void(ctx: Context, invoice_id: UUID) -> Invoice:
         Conflict: `invoice_has_credit_notes`, `invoice_has_payments`, `payment_in_progress`, or
             `invoice_has_corrections`: a later document gives back a part of this one, and has to be taken back first.
     """
-    invoice = locked(ctx, invoice_id)
+    invoice = locked(ctx, Invoice, "invoice", invoice_id)
     after = INVOICE.apply(invoice.status, CANCEL)
     if invoice.credited_amount:
         raise Conflict("invoice_has_credit_notes", "A credit note gave back a part of this invoice: credit the rest.")
@@ -67,15 +68,19 @@ def void(ctx: Context, invoice_id: UUID) -> Invoice:
     return invoice
 
 
-def locked(ctx: Context, invoice_id: UUID) -> Invoice:
-    """The invoice and its payer, locked in the order of billing runs: the payer first."""
-    seen = lookups.by_id(ctx, Invoice, "invoice", invoice_id, account=Invoice.account_id)
+def locked(ctx: Context, table: type[Document], kind: str, document_id: UUID) -> Document:
+    """A document and its payer, locked in the order of billing runs: the payer first.
+
+    Raises:
+        NotFound: there is no such document, or not for this caller.
+    """
+    seen = lookups.by_id(ctx, table, kind, document_id, account=table.account_id)
     ctx.session.execute(
         select(Account.id)
         .where(Account.provider_id == ctx.provider.id, Account.id == seen.account_id)
         .with_for_update(key_share=True)
     )
-    return lookups.by_id(ctx, Invoice, "invoice", invoice_id, lock=True)
+    return lookups.by_id(ctx, table, kind, document_id, lock=True)
 
 
 def refuse_while_paying(ctx: Context, invoice: Invoice) -> None:

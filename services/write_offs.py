@@ -24,7 +24,7 @@ def write_off(ctx: Context, invoice_id: UUID, reason: str | None = None) -> Invo
         Conflict: `payment_in_progress`.
     """
     operator_only(ctx)
-    invoice = locked(ctx, invoice_id)
+    invoice = locked(ctx, Invoice, "invoice", invoice_id)
     after = INVOICE.apply(invoice.status, WRITE_OFF)
     refuse_while_paying(ctx, invoice)
     invoice.status, invoice.written_off_at, invoice.write_off_reason = after, ctx.now, reason
