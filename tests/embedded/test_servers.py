@@ -211,10 +211,7 @@ def test_a_queue_server_of_another_directory_is_not_taken_for_ours(data_dir: Pat
 
 
 def test_the_sandbox_gateway_listens_where_no_outgoing_connection_can_take_its_port(data_dir: Path) -> None:
-    ports = Path("/proc/sys/net/ipv4/ip_local_port_range")
-    if not ports.exists():
-        pytest.skip("this system does not say which ports it lends to outgoing connections")
-    assert int(gateway.ensure(data_dir).rpartition(":")[2]) < int(ports.read_text().split()[0])
+    assert int(gateway.ensure(data_dir).rpartition(":")[2]) < 32_768  # where Linux begins to lend; others begin later
 
 
 def test_stop_ends_what_runs_and_a_second_stop_finds_nothing(data_dir: Path) -> None:
