@@ -12,4 +12,4 @@ def collect_rarely() -> None:
     ends, when they go by themselves: looking for cycles in them, again and again, took as long as the rows themselves.
     """
     gc.freeze()
-    gc.set_threshold(50_000, 20, 50)
+    gc.set_threshold(200_000, 20, 50)

@@ -35,7 +35,7 @@ from models.providers import Seller
 from models.subscriptions import Subscription, SubscriptionItem
 from services import credit_notes_drafts, invoicing_taxes, outbox
 from services.context import Context
-from services.invoicing_view import invoice_json
+from services.invoicing_view import draft_json
 from services.outbox import Emission
 from services.sets import add_rows, among, change_rows
 
@@ -215,8 +215,9 @@ def _taxes(ctx: Context, found: Due, bill_on: Mapping[UUID, date]) -> dict[UUID,
     """What each charge is taxed with; a correction as what it corrects was."""
     sellers = found.names.sellers
     fresh = [charge for charge in found.charges.values() if charge.get("taxed_in") is None]
-    decided = invoicing_taxes.decided(ctx, fresh, sellers, bill_on)
-    taxes = {charge["id"]: decided[invoicing_taxes.wanted_of(charge)] for charge in fresh}
+    wanted = {charge["id"]: invoicing_taxes.wanted_of(charge) for charge in fresh}
+    decided = invoicing_taxes.decided(ctx, set(wanted.values()), sellers, bill_on)
+    taxes = {charge_id: decided[its] for charge_id, its in wanted.items()}
     for charge in found.charges.values():
         if charge["id"] not in taxes:
             name = sellers[charge["seller_id"]].tax_name
@@ -304,7 +305,7 @@ def _store(ctx: Context, planned: Planned, fresh: Sequence[dict[str, Any]], stor
     outbox.emit_all(
         ctx,
         [
-            Emission("invoice.created", "invoice", head["id"], invoice_json(Invoice(**head)), head["account_id"])
+            Emission("invoice.created", "invoice", head["id"], draft_json(head), head["account_id"])
             for head in planned.heads
         ],
     )

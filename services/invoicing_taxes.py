@@ -66,22 +66,20 @@ class Wanted:
 
 
 def decided(
-    ctx: Context, charges: Collection[Mapping[str, Any]], sellers: Mapping[UUID, Any], bill_on: Mapping[UUID, date]
+    ctx: Context, wanted: Collection[Wanted], sellers: Mapping[UUID, Any], bill_on: Mapping[UUID, date]
 ) -> Mapping[Wanted, Tax]:
     """What charges are taxed with on their payers' bill dates, in a fixed number of queries.
 
     Args:
-        charges: rows of charges with `seller_id`, `payer_id`, `product_id`.
         sellers: with `tax_engine`, `tax_rate`, `tax_name`, by id.
 
     Raises:
         Conflict: `tax_rate_unknown`, `tax_engine_unavailable` or another reason why one cannot be decided.
     """
-    wanted = {wanted_of(charge) for charge in charges}
     simple = {w: w.seller_id for w in wanted if sellers[w.seller_id].tax_engine == FLAT}
     flats = {i: flat(sellers[i].tax_rate, sellers[i].tax_name) for i in set(simple.values())}
     found: dict[Wanted, Tax] = {w: flats[i] for w, i in simple.items()}
-    questions = _questions(ctx, wanted - simple.keys(), bill_on)
+    questions = _questions(ctx, [w for w in wanted if w not in simple], bill_on)
     for w, answer in _answered(ctx, questions).items():
         if isinstance(answer, Undecided):
             raise Conflict(answer.code, f"{encode('account', w.payer_id)}: {answer.detail}")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import SimpleNamespace
 from typing import Any
 
 from billing.states import INVOICE
@@ -11,8 +13,18 @@ from core.ids import encode
 from core.period import rfc3339
 from models.billing import Invoice, InvoiceLine
 
+# What a draft does not have yet.
+LATER = dict.fromkeys(
+    "number issued_on due_at finalized_at paid_at voided_at written_off_at write_off_reason external_id".split()
+)
 
-def invoice_json(invoice: Invoice) -> dict[str, Any]:
+
+def draft_json(row: Mapping[str, Any]) -> dict[str, Any]:
+    """A draft as JSON values, from the row that it is stored as."""
+    return invoice_json(SimpleNamespace(**LATER, **row))
+
+
+def invoice_json(invoice: Invoice | SimpleNamespace) -> dict[str, Any]:
     """An invoice as JSON values, members and all as `GET /v1/invoices/{id}` answers them."""
     return {
         "id": encode("invoice", invoice.id),
