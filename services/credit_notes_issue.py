@@ -9,9 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import date
 from typing import Any
-from uuid import UUID
 
-from sqlalchemy import and_, select
 from sqlalchemy.orm.attributes import set_committed_value
 
 from billing.periods import local_date
@@ -23,47 +21,25 @@ from core.ids import new_id
 from core.money import Money
 from exports.invoice_pdf import PLUGIN as PDF
 from models.accounts import Account
-from models.billing import BillingRun
 from models.credit_notes import CreditNote
 from models.payments import Payment
-from models.providers import Seller
 from services import document_checks, invoicing_numbers, ledger, outbox
 from services.context import Context
 from services.credit_notes_view import credit_note_json
+from services.documents import parties_of
 from services.invoicing_snapshots import buyer_snapshot, seller_snapshot
 from services.ledger import Posting
 from services.outbox import Emission
-from services.sets import add_rows, among, change_rows
+from services.sets import add_rows, change_rows
 
 METHOD = "credit_note"
-
-
-def drafts_of(ctx: Context, run_id: UUID, limit: int) -> Sequence[CreditNote]:
-    """The next drafts of a run that are issued by themselves, in the order of their numbers, locked; the run first."""
-    ctx.session.execute(
-        select(BillingRun.id)
-        .where(BillingRun.provider_id == ctx.provider.id, BillingRun.id == run_id)
-        .with_for_update()
-    )
-    return ctx.session.scalars(
-        select(CreditNote)
-        .where(
-            CreditNote.provider_id == ctx.provider.id,
-            CreditNote.run_id == run_id,
-            CreditNote.status == CREDIT_NOTE.initial,
-            CreditNote.finalizes,
-        )
-        .order_by(CreditNote.bill_on, CreditNote.account_id, CreditNote.currency, CreditNote.id)
-        .limit(limit)
-        .with_for_update()
-    ).all()
 
 
 def issue_all(ctx: Context, drafts: Sequence[CreditNote]) -> None:
     """Issue drafts in their order, in a fixed number of statements. The caller holds their rows."""
     if not drafts:
         return
-    parties = _parties(ctx, drafts)
+    parties = parties_of(ctx, CreditNote, drafts)
     document_checks.check_credit_notes(ctx, drafts, parties)
     issued = {draft.id: local_date(ctx.now, parties[draft.id][0].time_zone) for draft in drafts}
     prefixes = {(d.seller_id, issued[d.id].year): parties[d.id][1].credit_note_prefix for d in drafts}
@@ -88,16 +64,6 @@ def issue_all(ctx: Context, drafts: Sequence[CreditNote]) -> None:
 def told(event_type: str, note: CreditNote) -> Emission:
     """An event about a credit note."""
     return Emission(event_type, "credit_note", note.id, credit_note_json(note), note.account_id)
-
-
-def _parties(ctx: Context, drafts: Sequence[CreditNote]) -> dict[UUID, tuple[Account, Seller]]:
-    rows = ctx.session.execute(
-        select(CreditNote.id, Account, Seller)
-        .join(Account, and_(Account.provider_id == CreditNote.provider_id, Account.id == CreditNote.account_id))
-        .join(Seller, and_(Seller.provider_id == CreditNote.provider_id, Seller.id == CreditNote.seller_id))
-        .where(CreditNote.provider_id == ctx.provider.id, among(CreditNote.id, [draft.id for draft in drafts]))
-    )
-    return {note_id: (account, seller) for note_id, account, seller in rows}
 
 
 def _final(ctx: Context, draft: CreditNote, account: Account, issued_on: date) -> dict[str, Any]:

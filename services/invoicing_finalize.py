@@ -11,7 +11,7 @@ from datetime import date
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import and_, select, true, tuple_
+from sqlalchemy import select
 from sqlalchemy.orm.attributes import set_committed_value
 
 from billing.bill_dates import due_at
@@ -23,11 +23,12 @@ from billing.tax import read_subtotal
 from core.money import Money
 from exports.invoice_pdf import PLUGIN as PDF
 from models.accounts import Account
-from models.billing import BillingRun, Invoice
+from models.billing import Invoice
 from models.payments import PaymentMethod
 from models.providers import Seller
 from services import document_checks, invoicing_numbers, ledger, lookups, outbox
 from services.context import Context
+from services.documents import parties_of
 from services.invoicing_snapshots import buyer_snapshot, payment_instructions, seller_snapshot
 from services.invoicing_view import invoice_json
 from services.ledger import Posting
@@ -50,40 +51,11 @@ def finalize(ctx: Context, invoice_id: UUID) -> Invoice:
     return invoice
 
 
-def drafts_of(ctx: Context, run_id: UUID, limit: int, *, before: tuple[date, UUID] | None = None) -> Sequence[Invoice]:
-    """The next drafts of a run that become final by themselves, in the order of their numbers, locked.
-
-    The run's row is locked first: of two that work on one run, the second waits and sees what the first has left. Who
-    adds drafts to the run does not wait.
-
-    Args:
-        before: only those before this (bill date, payer).
-    """
-    ctx.session.execute(
-        select(BillingRun.id)
-        .where(BillingRun.provider_id == ctx.provider.id, BillingRun.id == run_id)
-        .with_for_update(key_share=True)
-    )
-    return ctx.session.scalars(
-        select(Invoice)
-        .where(
-            Invoice.provider_id == ctx.provider.id,
-            Invoice.run_id == run_id,
-            Invoice.status == INVOICE.initial,
-            Invoice.finalizes,
-            true() if before is None else tuple_(Invoice.bill_on, Invoice.account_id) < before,
-        )
-        .order_by(Invoice.bill_on, Invoice.account_id, Invoice.currency, Invoice.id)
-        .limit(limit)
-        .with_for_update()
-    ).all()
-
-
 def finalize_all(ctx: Context, drafts: Sequence[Invoice]) -> None:
     """Make drafts final in their order, in a fixed number of statements. The caller holds their rows."""
     if not drafts:
         return
-    parties = _parties(ctx, drafts)
+    parties = parties_of(ctx, Invoice, drafts)
     document_checks.check_invoices(ctx, drafts, parties)
     cards = _cards(ctx, {draft.account_id for draft in drafts})
     issued = {draft.id: local_date(ctx.now, parties[draft.id][0].time_zone) for draft in drafts}
@@ -112,16 +84,6 @@ def _change(ctx: Context, invoices: Sequence[Invoice], rows: Sequence[dict[str, 
     for invoice, row in zip(invoices, rows, strict=True):
         for name, value in row.items():
             set_committed_value(invoice, name, value)
-
-
-def _parties(ctx: Context, drafts: Sequence[Invoice]) -> dict[UUID, tuple[Account, Seller]]:
-    rows = ctx.session.execute(
-        select(Invoice.id, Account, Seller)
-        .join(Account, and_(Account.provider_id == Invoice.provider_id, Account.id == Invoice.account_id))
-        .join(Seller, and_(Seller.provider_id == Invoice.provider_id, Seller.id == Invoice.seller_id))
-        .where(Invoice.provider_id == ctx.provider.id, among(Invoice.id, [draft.id for draft in drafts]))
-    )
-    return {invoice_id: (account, seller) for invoice_id, account, seller in rows}
 
 
 def _cards(ctx: Context, accounts: Collection[UUID]) -> dict[UUID, Mapping[str, Any]]:

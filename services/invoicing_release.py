@@ -7,7 +7,7 @@ again. What it gave back of earlier documents waits again for the next one.
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from typing import Any, TypeVar
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import and_, exists, func, select, update
@@ -19,15 +19,15 @@ from core.errors import Conflict
 from core.ids import new_id
 from models.accounts import Account
 from models.billing import BilledSpan, Charge, Invoice, InvoiceLine
-from models.credit_notes import CreditNote, CreditNoteLine
+from models.credit_notes import CreditNoteLine
 from models.payments import PaymentAttempt
 from services import ledger, lookups, outbox
 from services.context import Context
 from services.contract_items import ORIGINALS
+from services.documents import Document
 from services.invoicing_view import invoice_json
 from services.sets import add_rows, among
 
-Document = TypeVar("Document", Invoice, CreditNote)
 RUNNING = ("created", "submitted", "requires_action", "unknown")
 
 

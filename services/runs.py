@@ -13,7 +13,7 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import date, datetime
 from itertools import accumulate
-from typing import Any, TypeVar
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import and_, func, insert, literal, select, update
@@ -37,10 +37,10 @@ from services import (
     invoicing_taxes,
 )
 from services.context import Context
+from services.documents import Document, drafts_of
 from services.sets import add_rows, among, change_rows
 
 log = logging.getLogger(__name__)
-Document = TypeVar("Document", Invoice, CreditNote)
 
 # What is billed in one transaction: so many payers at most, and so many subscriptions, whose rows are all in memory; a
 # payer who has more is billed alone.
@@ -261,11 +261,11 @@ def finish(ctx: Context, run_id: UUID) -> bool:
     """
     if ctx.session.scalar(select(_unbilled(ctx, run_id).exists())):
         return False
-    invoices = invoicing_finalize.drafts_of(ctx, run_id, CHUNK_FINAL)
+    invoices = drafts_of(ctx, Invoice, run_id, CHUNK_FINAL)
     if invoices:
         _finalize(ctx, run_id, "invoice", invoices, invoicing_finalize.finalize_all)
         return True
-    notes = credit_notes_issue.drafts_of(ctx, run_id, CHUNK_FINAL)
+    notes = drafts_of(ctx, CreditNote, run_id, CHUNK_FINAL)
     if notes:
         _finalize(ctx, run_id, "credit_note", notes, credit_notes_issue.issue_all)
         return True
@@ -283,7 +283,7 @@ def finish_early(ctx: Context, run_id: UUID) -> None:
     first = _first_unbilled(ctx, run_id)
     if as_of is None or first is None or ctx.session.scalar(select(_earlier(ctx, as_of).exists())):
         return
-    drafts = invoicing_finalize.drafts_of(ctx, run_id, CHUNK_FINAL, before=first)
+    drafts = drafts_of(ctx, Invoice, run_id, CHUNK_FINAL, before=first)
     if drafts:
         _finalize(ctx, run_id, "invoice", drafts, invoicing_finalize.finalize_all)
 
