@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import logging
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from uuid import UUID
 
 from sqlalchemy import func, select, update
-from sqlalchemy.exc import OperationalError
 
 from billing.states import INVOICE
 from billing.states.invoice import FINALIZE
@@ -20,9 +19,9 @@ from models.credit_notes import CreditNote
 from services import invoicing_finalize, outbox
 from services.context import Context, visible
 from services.draft_review import awaiting
+from services.savepoints import failure_of, reason_of
 from services.sets import among
 
-log = logging.getLogger(__name__)
 DOCUMENTS: tuple[type[Invoice] | type[CreditNote], ...] = (Invoice, CreditNote)
 
 
@@ -78,17 +77,9 @@ def finalize_many(ctx: Context, invoice_ids: Collection[UUID]) -> Finalized:
 
 def _failure(ctx: Context, drafts: Sequence[Invoice]) -> NotFinal | None:
     """Make drafts final, all or none; why not, if not."""
-    try:
-        with ctx.session.begin_nested():  # a savepoint
-            invoicing_finalize.finalize_all(ctx, drafts)
-    except OperationalError:
-        raise  # the database is in trouble, not the document
-    except Refused as error:
-        return NotFinal(drafts[0].id, error.code, error.detail)
-    except Exception as error:  # one document that cannot be made final must not hold up the others
-        log.warning("finalizing failed", extra={"drafts": len(drafts)}, exc_info=error)
-        return NotFinal(drafts[0].id, "unexpected", f"{type(error).__name__}: the log has more.")
-    return None
+    step = partial(invoicing_finalize.finalize_all, ctx, drafts)
+    failure = failure_of(ctx, step, "finalizing failed", expected=(Refused,), drafts=len(drafts))
+    return NotFinal(drafts[0].id, *reason_of(failure)) if failure is not None else None
 
 
 def approve(ctx: Context, run_id: UUID) -> int:

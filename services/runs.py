@@ -7,20 +7,18 @@ found again by the state of the rows.
 
 from __future__ import annotations
 
-import logging
 from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import date, datetime
+from functools import partial
 from itertools import accumulate
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import and_, func, insert, literal, select, update
-from sqlalchemy.exc import OperationalError
 
 from billing.proposal import Parked
-from core.errors import Refused
 from core.ids import encode, new_id
 from core.period import rfc3339
 from models.accounts import Account
@@ -38,9 +36,8 @@ from services import (
 )
 from services.context import Context
 from services.documents import Document, drafts_of
+from services.savepoints import failure_of, reason_of
 from services.sets import add_rows, among, change_rows
-
-log = logging.getLogger(__name__)
 
 # What is billed in one transaction: so many payers at most, and so many subscriptions, whose rows are all in memory; a
 # payer who has more is billed alone.
@@ -189,7 +186,7 @@ def bill(ctx: Context, run_id: UUID, payers: Collection[UUID]) -> None:
         for payer_id, day in bill_on.items():
             failure = _failure(ctx, run, {payer_id: day})
             if failure is not None:
-                _park(ctx, run_id, payer_id, *_reason(failure))
+                _park(ctx, run_id, payer_id, *reason_of(failure))
 
 
 def _lock_payers(ctx: Context, payers: Sequence[UUID]) -> None:
@@ -204,15 +201,8 @@ def _lock_payers(ctx: Context, payers: Sequence[UUID]) -> None:
 
 def _failure(ctx: Context, run: BillingRun, bill_on: Mapping[UUID, date]) -> Exception | None:
     """Bill a set of payers, each with its bill date, all or nothing; what went wrong, if something did."""
-    try:
-        with ctx.session.begin_nested():  # a savepoint
-            _bill(ctx, run, bill_on)
-    except OperationalError:
-        raise  # the database is in trouble, not the payer: another try will do
-    except Exception as error:  # whatever is wrong with one payer must not stop the others
-        log.warning("billing failed", extra={"run": str(run.id), "payers": len(bill_on)}, exc_info=error)
-        return error
-    return None
+    step = partial(_bill, ctx, run, bill_on)
+    return failure_of(ctx, step, "billing failed", run=str(run.id), payers=len(bill_on))
 
 
 def _bill(ctx: Context, run: BillingRun, bill_on: Mapping[UUID, date]) -> None:
@@ -242,12 +232,6 @@ def waiting_json(parked: Sequence[Parked]) -> list[dict[str, Any]]:
 def _park(ctx: Context, run_id: UUID, payer_id: UUID, reason: str, detail: str) -> None:
     row = {"provider_id": ctx.provider.id, "run_id": run_id, "payer_id": payer_id, "status": "parked"}
     change_rows(ctx, BillingRunPayer, [row | {"reason": reason, "detail": detail}])
-
-
-def _reason(failure: Exception) -> tuple[str, str]:
-    if isinstance(failure, Refused):
-        return failure.code, failure.detail
-    return "unexpected", f"{type(failure).__name__}: the log has more."
 
 
 def finish(ctx: Context, run_id: UUID) -> bool:
@@ -330,7 +314,7 @@ def _finalize(
         failure = _not_final(ctx, [draft], make_final)
         if failure is not None:
             draft.finalizes = False
-            detail = f"The draft {encode(kind, draft.id)} could not be made final: {_reason(failure)[1]}"
+            detail = f"The draft {encode(kind, draft.id)} could not be made final: {reason_of(failure)[1]}"
             _park(ctx, run_id, draft.account_id, "not_finalized", detail)
 
 
@@ -338,15 +322,7 @@ def _not_final(
     ctx: Context, drafts: Sequence[Document], make_final: Callable[[Context, Sequence[Document]], None]
 ) -> Exception | None:
     """Make drafts final, all or nothing; what went wrong, if something did."""
-    try:
-        with ctx.session.begin_nested():  # a savepoint
-            make_final(ctx, drafts)
-    except OperationalError:
-        raise
-    except Exception as error:  # one document that cannot be made final must not hold up the others
-        log.warning("finalizing failed", extra={"drafts": len(drafts)}, exc_info=error)
-        return error
-    return None
+    return failure_of(ctx, partial(make_final, ctx, drafts), "finalizing failed", drafts=len(drafts))
 
 
 def _close(ctx: Context, run_id: UUID) -> None:
