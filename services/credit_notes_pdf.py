@@ -7,18 +7,16 @@ from datetime import date
 from itertools import groupby
 from uuid import UUID
 
-from sqlalchemy import select, update
+from sqlalchemy import select
 
 from core.errors import Conflict
 from core.period import Period, utc
 from exports.document import BeneficiaryGroup, Corrected, DocumentLine, InvoiceDocument, SubscriptionGroup
-from exports.invoice_pdf import PLUGIN as PDF
 from models.credit_notes import CreditNote, CreditNoteLine
 from services.context import Context
 from services.credit_notes import get
 from services.invoicing_lines import SHOWN_MOST
-from services.invoicing_pdf import buyer_of, seller_of, tax_of
-from stores.blobs.postgresql import PLUGIN as BLOBS
+from services.invoicing_pdf import buyer_of, kept, seller_of, tax_of
 
 
 def pdf(ctx: Context, note_id: UUID) -> bytes:
@@ -29,22 +27,9 @@ def pdf(ctx: Context, note_id: UUID) -> bytes:
         Conflict: `credit_note_not_issued`.
     """
     note = get(ctx, note_id)
-    stored = BLOBS.get(ctx.session, ctx.provider.id, note.pdf_blob) if note.pdf_blob else None
-    return stored.data if stored else _draw(ctx, note)
-
-
-def _draw(ctx: Context, note: CreditNote) -> bytes:
     if note.issued_at is None:
         raise Conflict("credit_note_not_issued", "There is a PDF once the credit note is issued.")
-    data = PDF.render(document(ctx, note))
-    key = BLOBS.put(ctx.session, ctx.provider.id, data, PDF.media_type)
-    ctx.session.execute(
-        update(CreditNote)
-        .where(CreditNote.provider_id == ctx.provider.id, CreditNote.id == note.id, CreditNote.pdf_blob.is_(None))
-        .values(pdf_blob=key),
-        execution_options={"synchronize_session": False},
-    )
-    return data
+    return kept(ctx, note, document)
 
 
 def document(ctx: Context, note: CreditNote) -> InvoiceDocument:

@@ -5,7 +5,7 @@ Everything it shows is on the frozen invoice and its lines, so it is the same fi
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from itertools import groupby
 from typing import Any
@@ -39,6 +39,7 @@ from exports.invoice_pdf import PLUGIN as PDF
 from models.billing import Charge, Invoice, InvoiceLine
 from services import invoicing_lines, lookups
 from services.context import Context
+from services.documents import Document
 from services.sellers import address_lines
 from services.sets import among
 from stores.blobs.postgresql import PLUGIN as BLOBS
@@ -52,25 +53,33 @@ def pdf(ctx: Context, invoice_id: UUID) -> bytes:
         Conflict: `invoice_not_final`, for a draft and for one that was discarded.
     """
     invoice = lookups.by_id(ctx, Invoice, "invoice", invoice_id, account=Invoice.account_id)
-    stored = BLOBS.get(ctx.session, ctx.provider.id, invoice.pdf_blob) if invoice.pdf_blob else None
-    return stored.data if stored else _draw(ctx, invoice)
+    return _pdf(ctx, invoice)
 
 
 def make_pdf(ctx: Context, invoice_id: UUID) -> None:
     """Draw and keep the PDF of a final invoice that has none; the step after making it final."""
     invoice = lookups.by_id(ctx, Invoice, "invoice", invoice_id)
     if invoice.pdf_blob is None:
-        _draw(ctx, invoice)
+        _pdf(ctx, invoice)
 
 
-def _draw(ctx: Context, invoice: Invoice) -> bytes:
+def _pdf(ctx: Context, invoice: Invoice) -> bytes:
     if invoice.finalized_at is None:
         raise Conflict("invoice_not_final", "There is a PDF once the invoice is final.")
-    data = PDF.render(document(ctx, invoice))
+    return kept(ctx, invoice, document)
+
+
+def kept(ctx: Context, final: Document, document_of: Callable[[Context, Document], InvoiceDocument]) -> bytes:
+    """The PDF of a final document; drawn and kept now if it was not yet."""
+    stored = BLOBS.get(ctx.session, ctx.provider.id, final.pdf_blob) if final.pdf_blob else None
+    if stored:
+        return stored.data
+    data = PDF.render(document_of(ctx, final))
     key = BLOBS.put(ctx.session, ctx.provider.id, data, PDF.media_type)
+    table = type(final)
     ctx.session.execute(
-        update(Invoice)
-        .where(Invoice.provider_id == ctx.provider.id, Invoice.id == invoice.id, Invoice.pdf_blob.is_(None))
+        update(table)
+        .where(table.provider_id == ctx.provider.id, table.id == final.id, table.pdf_blob.is_(None))
         .values(pdf_blob=key),
         execution_options={"synchronize_session": False},
     )

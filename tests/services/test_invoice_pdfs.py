@@ -86,7 +86,7 @@ def test_it_is_drawn_once_and_kept(open_unit: Open, invoice: Invoice, monkeypatc
     with open_unit() as ctx:
         invoicing.make_pdf(ctx, invoice.id)
         stored = invoicing.pdf(ctx, invoice.id)
-    monkeypatch.setattr("services.invoicing_pdf._draw", lambda *_: pytest.fail("it was drawn again"))
+    monkeypatch.setattr("services.invoicing_pdf.document", lambda *_: pytest.fail("it was drawn again"))
     with open_unit() as ctx:
         assert invoicing.pdf(ctx, invoice.id) == stored
         invoicing.make_pdf(ctx, invoice.id)
