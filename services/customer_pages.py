@@ -11,6 +11,7 @@ from uuid import UUID
 from sqlalchemy import and_, case, func, select
 
 from core.errors import NotFound
+from core.ids import encode
 from models.accounts import Account
 from models.billing import Invoice
 from models.catalog import Plan
@@ -24,6 +25,15 @@ from services.paging import Slice, Window, newest_first
 # What its customer may see of a document's life: not its draft.
 FINAL = ("open", "paid", "void", "uncollectible")
 ISSUED = "issued"
+
+
+def address(ctx: Context) -> str | None:
+    """Where customers find their pages, up to the slash that other addresses go on from; None where the process does
+    not know how it is reached from outside.
+    """
+    if ctx.kit.public_url is None:
+        return None
+    return f"{ctx.kit.public_url.rstrip('/')}/portal/{encode('provider', ctx.provider.id)}/"
 
 
 @dataclass(frozen=True)

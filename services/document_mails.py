@@ -13,7 +13,7 @@ from core.period import rfc3339
 from models.accounts import Account
 from models.billing import Invoice
 from models.providers import Seller
-from services import lookups, mail, outbox, unbilled_documents
+from services import customer_pages, lookups, mail, outbox, unbilled_documents
 from services.context import Context
 from services.mail import Attachment
 from services.unbilled import Unbilled, unbilled
@@ -35,7 +35,7 @@ def invoice(ctx: Context, invoice_id: UUID) -> None:
         ctx,
         [account.email],
         f"Invoice {found.number} from {seller.get('name')}",
-        letter(found, account, _pages(ctx)),
+        letter(found, account, customer_pages.address(ctx)),
         kind="invoice",
         account_id=account.id,
         about=("invoice", found.id),
@@ -69,12 +69,6 @@ def letter(found: Invoice, account: Account, pages: str | None) -> str:
         lines += ["", f"All your invoices, and why each line costs what it costs: {pages}"]
     seller = found.seller_snapshot or {}
     return "\n".join([*lines, "", str(seller.get("legal_name") or seller.get("name") or "")])
-
-
-def _pages(ctx: Context) -> str | None:
-    if ctx.kit.public_url is None:
-        return None
-    return f"{ctx.kit.public_url.rstrip('/')}/portal/{encode('provider', ctx.provider.id)}/"
 
 
 def statement(ctx: Context, account_id: UUID) -> None:

@@ -19,7 +19,7 @@ from models.accounts import Account
 from models.billing import Invoice
 from models.payments import PaymentAttempt
 from payments.port import Access, Errand, charging
-from services import collection, gateway_accounts, lookups, mail
+from services import collection, customer_pages, gateway_accounts, lookups, mail
 from services.clock import system_now
 from services.context import Context
 
@@ -90,10 +90,10 @@ def ask_customer(ctx: Context, attempt_id: UUID) -> None:
     attempt = lookups.by_id(ctx, PaymentAttempt, "payment_attempt", attempt_id)
     account = lookups.by_id(ctx, Account, "account", attempt.account_id)
     invoice = lookups.by_id(ctx, Invoice, "invoice", attempt.invoice_id)
-    if attempt.status != REQUIRES_ACTION or account.email is None or ctx.kit.public_url is None:
+    pages = customer_pages.address(ctx)
+    if attempt.status != REQUIRES_ACTION or account.email is None or pages is None:
         return
-    page = f"{ctx.kit.public_url.rstrip('/')}/portal/{encode('provider', ctx.provider.id)}"
-    page += f"/invoices/{encode('invoice', invoice.id)}"
+    page = f"{pages}invoices/{encode('invoice', invoice.id)}"
     mail.send(
         ctx,
         [account.email],
