@@ -39,7 +39,7 @@ def issue_all(ctx: Context, drafts: Sequence[CreditNote]) -> None:
     """Issue drafts in their order, in a fixed number of statements. The caller holds their rows."""
     if not drafts:
         return
-    parties = parties_of(ctx, CreditNote, drafts)
+    parties = parties_of(ctx, drafts)
     document_checks.check_credit_notes(ctx, drafts, parties)
     issued = {draft.id: local_date(ctx.now, parties[draft.id][0].time_zone) for draft in drafts}
     prefixes = {(d.seller_id, issued[d.id].year): parties[d.id][1].credit_note_prefix for d in drafts}

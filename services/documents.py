@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import date
-from typing import TypeVar
+from typing import Any, TypeVar
 from uuid import UUID
 
-from sqlalchemy import and_, select, true, tuple_
+from sqlalchemy import select, true, tuple_
 
 from billing.states import INVOICE
 from models.accounts import Account
@@ -51,14 +51,13 @@ def drafts_of(
     ).all()
 
 
-def parties_of(
-    ctx: Context, table: type[Document], documents: Sequence[Document]
-) -> dict[UUID, tuple[Account, Seller]]:
+def parties_of(ctx: Context, documents: Sequence[Invoice] | Sequence[CreditNote]) -> dict[UUID, tuple[Account, Seller]]:
     """The payer and the seller of each document, as they are now; by document."""
-    rows = ctx.session.execute(
-        select(table.id, Account, Seller)
-        .join(Account, and_(Account.provider_id == table.provider_id, Account.id == table.account_id))
-        .join(Seller, and_(Seller.provider_id == table.provider_id, Seller.id == table.seller_id))
-        .where(table.provider_id == ctx.provider.id, among(table.id, [document.id for document in documents]))
-    )
-    return {document_id: (account, seller) for document_id, account, seller in rows}
+
+    def rows(table: Any, ids: set[UUID]) -> dict[UUID, Any]:
+        found = ctx.session.scalars(select(table).where(table.provider_id == ctx.provider.id, among(table.id, ids)))
+        return {row.id: row for row in found}
+
+    accounts = rows(Account, {document.account_id for document in documents})
+    sellers = rows(Seller, {document.seller_id for document in documents})
+    return {each.id: (accounts[each.account_id], sellers[each.seller_id]) for each in documents}

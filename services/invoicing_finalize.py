@@ -55,7 +55,7 @@ def finalize_all(ctx: Context, drafts: Sequence[Invoice]) -> None:
     """Make drafts final in their order, in a fixed number of statements. The caller holds their rows."""
     if not drafts:
         return
-    parties = parties_of(ctx, Invoice, drafts)
+    parties = parties_of(ctx, drafts)
     document_checks.check_invoices(ctx, drafts, parties)
     cards = _cards(ctx, {draft.account_id for draft in drafts})
     issued = {draft.id: local_date(ctx.now, parties[draft.id][0].time_zone) for draft in drafts}

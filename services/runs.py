@@ -41,9 +41,9 @@ from services.sets import add_rows, among, change_rows
 
 # What is billed in one transaction: so many payers at most, and so many subscriptions, whose rows are all in memory; a
 # payer who has more is billed alone.
-CHUNK = 300
+CHUNK = 500
 SUBSCRIPTIONS_MOST = 600
-CHUNK_FINAL = 300
+CHUNK_FINAL = 500
 TRIES_MOST = 5
 JOB = "billing_runs"
 BILL_DATE, REQUEST = "bill_date", "request"
