@@ -21,7 +21,7 @@ from sqlalchemy.exc import InterfaceError, OperationalError
 
 from core.period import rfc3339
 from jobs import ending
-from jobs.finding import Due, due_by_kind, least_due_after
+from jobs.finding import Due, due_by_kind, first_due, least_due_after
 from jobs.kinds import Kind
 from runtime.unit import dispatch, unit
 from services import events, test_clock
@@ -180,12 +180,16 @@ class Drive:
         The latter includes what somebody else has in hand, and what pauses for a moment: the clock waits for both.
         """
         soon = system_now() + timedelta(seconds=WAIT_SECONDS)
-        business = [kind for kind in self.kinds if kind.business]
-        until = [(kind, self.now) for kind in business] + [(kind, soon) for kind in self.kinds if kind.drained]
+        until = {kind: self.now if kind.business else soon for kind in self.kinds if kind.business or kind.drained}
         with dispatch() as session:
-            found = due_by_kind(session, until, self.provider_id, FOUND_MAX)
-            self.next_due = least_due_after(session, business, self.provider_id, self.now)
-        names = {kind.name for kind in business}
+            first = first_due(session, list(until), self.provider_id)
+            begun = [kind for kind in until if kind.name in first and first[kind.name] <= until[kind]]
+            found = due_by_kind(session, [(kind, until[kind]) for kind in begun], self.provider_id, FOUND_MAX)
+            # What is due already does not say what comes after it, and may stay where it is.
+            later = least_due_after(session, [kind for kind in begun if kind.business], self.provider_id, self.now)
+        names = {kind.name for kind in self.kinds if kind.business}
+        coming = [at for name, at in first.items() if name in names and at > self.now]
+        self.next_due = min([*coming, *([later] if later else [])], default=None)
         return (
             {name: due for name, due in found.items() if name in names},
             {name: due for name, due in found.items() if name not in names},

@@ -53,6 +53,20 @@ def due_now(session: Session, kind: Kind, provider_id: UUID, limit: int) -> list
     return [Due(row.id, row.due_at) for row in rows]
 
 
+def first_due(session: Session, kinds: Sequence[Kind], provider_id: UUID) -> dict[str, datetime]:
+    """When the first of each kind fell due for a provider, or will; kinds with nothing at all are left out.
+
+    One small question for all kinds: hours in which nothing falls due, most of them, cost no other.
+    """
+    parts = [
+        f"(SELECT '{kind.name}' AS kind, w.due_at FROM ({kind.due}) w"
+        " WHERE w.provider_id = :provider AND w.due_at IS NOT NULL ORDER BY w.due_at LIMIT 1)"
+        for kind in kinds
+    ]
+    rows = session.execute(text(" UNION ALL ".join(parts)), {"provider": provider_id})
+    return {row.kind: row.due_at for row in rows}
+
+
 def due_by_kind(
     session: Session, kinds: Sequence[tuple[Kind, datetime]], provider_id: UUID, limit: int
 ) -> dict[str, list[Due]]:
@@ -62,6 +76,8 @@ def due_by_kind(
         kinds: each with the instant, which is of the kind's own time.
         limit: of each kind.
     """
+    if not kinds:
+        return {}
     parts = [
         f"(SELECT '{kind.name}' AS kind, w.id, w.due_at FROM ({kind.due}) w"
         f" WHERE w.provider_id = :provider AND w.due_at <= :until_{number} ORDER BY w.due_at, w.id LIMIT :n)"
@@ -77,6 +93,8 @@ def due_by_kind(
 
 def least_due_after(session: Session, kinds: Sequence[Kind], provider_id: UUID, now: datetime) -> datetime | None:
     """The next instant after `now` at which any of the kinds falls due for a provider."""
+    if not kinds:
+        return None
     parts = [
         f"SELECT min(w.due_at) AS at FROM ({kind.due}) w WHERE w.provider_id = :provider AND w.due_at > :now"
         for kind in kinds

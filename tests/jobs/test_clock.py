@@ -6,23 +6,25 @@ Mails stand in for whatever falls due here: a row with an instant. Those marked 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
 
 import pytest
-from sqlalchemy import insert, select, text, update
+from sqlalchemy import event, insert, select, text, update
 
 from core.errors import Conflict, Invalid
 from core.ids import new_id
 from jobs import clock, reactions
 from jobs.clock import Drive
+from jobs.finding import first_due
 from jobs.kinds import Kind
 from models.providers import Mail
 from models.providers import TestClock as ClockRow
 from runtime.house import House
-from runtime.unit import unit
+from runtime.unit import dispatch, unit
 from services import outbox, test_clock
 from services.clock import system_now
 from services.context import Context
@@ -113,6 +115,22 @@ def shown(open_unit: Open) -> tuple[datetime, str, str | None]:
     with open_unit() as ctx:
         row = test_clock.get(ctx)
         return row.now, row.status, row.detail
+
+
+@contextmanager
+def counted(house: House, word: str) -> Iterator[list[str]]:
+    """The statements with a word in them that are executed meanwhile."""
+    found: list[str] = []
+
+    def note(_conn: object, _cursor: object, statement: str, *_: object) -> None:
+        if word in statement:
+            found.append(statement)
+
+    event.listen(house.engine, "before_cursor_execute", note)
+    try:
+        yield found
+    finally:
+        event.remove(house.engine, "before_cursor_execute", note)
 
 
 def test_everything_on_the_way_is_done_in_order_at_its_own_instant(open_unit: Open, world: World) -> None:
@@ -326,6 +344,52 @@ def test_a_driver_that_is_told_to_end_passes_nobody_over_and_the_next_one_waits(
     assert world.drive().run()
     assert world.passed_over == []
     assert shown(open_unit) == (at(15, 3), "ready", None)
+
+
+def test_an_hour_in_which_nothing_falls_due_asks_once_what_is_due(house: House, open_unit: Open, world: World) -> None:
+    """However many kinds there are, and although everything but the last is still to come."""
+    here = [SANDBOX_NOW]
+
+    def lagging(_: Context, instant: datetime) -> Sequence[str]:
+        now = shown(open_unit)[0]
+        here[0] = max(here[0], min(instant, now))
+        return ("north",) if instant > here[0] else ()
+
+    world.lagging = lagging
+    put_down(open_unit, "first", at(15, 9))
+    put_down(open_unit, "second", at(18))
+    advance(open_unit, at(15, 8))
+    with counted(house, "due_at") as asked:
+        world.drive().run()
+    assert len(asked) == 9  # where it began, and at eight hours
+    assert world.done == []
+    assert shown(open_unit) == (at(15, 8), "ready", None)
+
+
+def test_what_makes_no_progress_does_not_hide_what_comes_after_it_of_any_kind(open_unit: Open, world: World) -> None:
+    for kind in ("first", "second"):
+        world.acts[put_down(open_unit, kind, at(16))] = lambda _, __: None
+    second, first = put_down(open_unit, "second", at(17)), put_down(open_unit, "first", at(18, 7))
+    advance(open_unit, at(20))
+    world.drive().run()
+    assert [(each, when) for _, each, when in world.done if each in (first, second)] == [
+        (second, at(17)),
+        (first, at(18, 7)),
+    ]
+
+
+def test_the_first_of_each_kind_is_told_whether_it_is_overdue_or_to_come(
+    house: House, open_unit: Open, world: World
+) -> None:
+    kinds = world.drive().kinds
+    put_down(open_unit, "first", at(17))
+    put_down(open_unit, "first", at(12))
+    with dispatch(within=house) as session:
+        assert first_due(session, kinds, world.provider_id) == {"first": at(12)}
+        assert first_due(session, kinds, make_provider(house)) == {}
+    put_down(open_unit, "second", at(30))
+    with dispatch(within=house) as session:
+        assert first_due(session, kinds, world.provider_id) == {"first": at(12), "second": at(30)}
 
 
 def test_a_time_slice_ends_and_another_driver_goes_on(open_unit: Open, world: World) -> None:
