@@ -264,3 +264,22 @@ def test_many_silent_registers_take_as_many_queries_as_one(open_unit: Open, hous
             assign(ctx, point, metered.subscription, NEW_YEAR)
             take(ctx, *hourly(point, NEW_YEAR + number * 24 * HOUR, ["100", "101", "102"]))
     assert counted() == one
+
+
+def test_readings_that_nobody_missed_update_no_anomaly(open_unit: Open, house: House) -> None:
+    """The audit trail looks at every update, at one that changes nothing too; and these come every hour."""
+    seen: list[str] = []
+
+    def note(_c: Any, _cursor: Any, statement: str, *_: Any) -> None:
+        seen.append(statement)
+
+    with open_unit() as ctx:
+        point = a_point(ctx)
+        take(ctx, *hourly(point, NEW_YEAR, ["100", "101"]))
+        event.listen(house.engine, "before_cursor_execute", note)
+        try:
+            take(ctx, *hourly(point, NEW_YEAR + 2 * HOUR, ["102", "103"]))
+        finally:
+            event.remove(house.engine, "before_cursor_execute", note)
+    assert any("INSERT INTO interval" in statement for statement in seen)
+    assert not [statement for statement in seen if "UPDATE anomaly" in statement]
