@@ -15,6 +15,7 @@ from billing.metering.slots import Part, Slot, SlotRequest
 from stores.statements import chunks, run
 from stores.usage import _windows
 from stores.usage._slots import whole_hours
+from stores.usage._windows import EventHours
 
 EVENTS = """
 SELECT k, sum(quantity), sum(count)::int8, min(minimum), max(maximum), max(known_at) FROM (
@@ -71,10 +72,10 @@ def _sums(session: Session, provider_id: UUID, some: Sequence[Wanted]) -> Iterat
     """Number, sum, count, least, most and latest arrival of each slot that has events."""
     hours = [whole_hours(slot.period) for _, slot in some]
     whole = [k for k, (_, slot) in enumerate(some) if hours[k] == (slot.period.start, slot.period.end)]
-    shared = _windows.crowded((k, (*hours[k], some[k][0].meter_id)) for k in whole)
-    for (start, end, meter), ks in shared.items():
+    shared = _windows.crowded((k, _hours(some[k][0], *hours[k])) for k in whole)
+    for window, ks in shared.items():
         subscriptions = list({some[k][0].subscription_id for k in ks})
-        sums = _windows.event_hours(session, provider_id, subscriptions, meter, start, end)
+        sums = _windows.event_hours(session, provider_id, subscriptions, window)
         for k in ks:
             if (row := sums.get(some[k][0].subscription_id)) is not None:
                 yield k, *row
@@ -82,6 +83,10 @@ def _sums(session: Session, provider_id: UUID, some: Sequence[Wanted]) -> Iterat
     alone = [k for k in range(len(some)) if k not in together]
     if alone:
         yield from run(session, EVENTS, _parameters(provider_id, some, alone))
+
+
+def _hours(request: SlotRequest, start: datetime, end: datetime) -> EventHours:
+    return EventHours(start, end, request.meter_id, request.parts & {Part.MIN, Part.MAX})
 
 
 def _parameters(provider_id: UUID, some: Sequence[Wanted], ks: Sequence[int]) -> dict[str, Any]:
