@@ -12,6 +12,7 @@ import struct
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import cache
+from types import NoneType
 from typing import Any, ClassVar
 from uuid import UUID
 
@@ -69,7 +70,8 @@ def _fixed(code: str, values: Sequence[int]) -> bytes:
 
 
 def _uuids(values: Sequence[UUID]) -> bytes:
-    return _join([v.bytes for v in values])
+    length = _LENGTHS[16]
+    return length + length.join([v.bytes for v in values])
 
 
 def _texts(values: Sequence[str]) -> bytes:
@@ -110,7 +112,7 @@ def pack(kind: str, values: Sequence[Any]) -> Packed:
     array, oid, elements = _KINDS[kind]
     if not values:
         return array(struct.pack("!iii", 0, 0, oid))
-    has_nulls = None in values
+    has_nulls = NoneType in set(map(type, values))  # `None in values` compares, which UUIDs do in Python
     head = struct.pack("!iiiii", 1, has_nulls, oid, len(values), 1)
     if not has_nulls:
         return array(head + elements(values))
