@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 
 from billing.metering.intervals import Interval
 from billing.metering.quality import NONE, ZERO, Quality, Shares
 from core.decimals import EXACT, ROUNDING
+from core.period import utc
 from core.quantity import quantize_quantity
 
 HOUR = timedelta(hours=1)
@@ -21,7 +22,7 @@ HOUR = timedelta(hours=1)
 
 def hour_of(instant: datetime) -> datetime:
     """The start of the UTC hour that an instant lies in."""
-    return instant.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
+    return utc(instant).replace(minute=0, second=0, microsecond=0)
 
 
 def part(interval: Interval, start: datetime, end: datetime) -> Shares:

@@ -73,13 +73,14 @@ class Shares:
 
     def as_json(self) -> dict[str, str]:
         """Decimal strings by quality, as the API shows them."""
-        return {f.name: format_decimal(getattr(self, f.name)) for f in fields(self)}
+        return {name: format_decimal(getattr(self, name)) for name in SHARES}
 
     @classmethod
     def from_json(cls, value: Mapping[str, str]) -> Shares:
-        return cls(**{f.name: Decimal(value.get(f.name, "0")) for f in fields(cls)})
+        return cls(**{name: Decimal(value.get(name, "0")) for name in SHARES})
 
 
+SHARES = tuple(f.name for f in fields(Shares))
 NONE = Shares()
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from itertools import pairwise
 from uuid import UUID
 
@@ -112,7 +112,11 @@ class SlotRequest:
             raise ValueError("edges rise, and there are at least two")
 
     def __hash__(self) -> int:
-        # Thousands of edges need not be looked at to tell requests apart.
+        return self._hash
+
+    @cached_property
+    def _hash(self) -> int:
+        # Thousands of edges need not be looked at to tell requests apart; a request is looked up a dozen times.
         return hash((self.item_id, self.meter_id, self.edges[0], self.edges[-1], len(self.edges)))
 
     @property

@@ -78,7 +78,7 @@ def gather(session: Session, provider_id: UUID, stretches: Sequence[Stretch]) ->
         "b": [s.period.end for s in stretches],
         "provider": provider_id,
     }
-    outermost = {row[0]: row[1:] for row in run(session, OUTERMOST, parameters)}
+    outermost = {row[0]: row[1:] for row in run(session, OUTERMOST, parameters).all()}
     breaks: dict[int, list[Break]] = defaultdict(list)
     for k, cause, evidence in run(session, BREAKS, parameters):
         breaks[k].append(_break(cause, evidence, stretches[k].feed))

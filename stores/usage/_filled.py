@@ -10,7 +10,6 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from decimal import Decimal
-from functools import cached_property
 from itertools import chain
 from typing import overload
 
@@ -74,9 +73,9 @@ class Slots(Sequence[Slot]):
 
     def told(self) -> Sequence[Slot]:
         """The slots as an answer: made at once where there are few."""
-        return self if self._strips else tuple(self)
+        return self if self._strips else tuple([self.at(number) for number in range(len(self))])
 
-    @cached_property
+    @property
     def quality(self) -> Shares:
         """All slots together."""
         strips = (_scaled(strip.whole.shares, strip.feed) for strip, _ in self._strips)

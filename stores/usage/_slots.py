@@ -7,10 +7,11 @@ there by `billing.metering.cuts`, the same function that cut it at hours, so slo
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
@@ -113,9 +114,12 @@ class Found:
 
 def latest(a: datetime | None, b: datetime | None) -> datetime | None:
     """The later of two instants that may be missing."""
-    return max((x for x in (a, b) if x is not None), default=None)
+    if a is None or b is None:
+        return a or b
+    return max(a, b)
 
 
+@lru_cache(maxsize=64)
 def whole_hours(period: Period) -> tuple[datetime, datetime]:
     """The whole hours within a period, as (start, end); empty at the period's end where there are none."""
     start, end = hour_of(period.start), hour_of(period.end)
@@ -130,7 +134,7 @@ def feeds(session: Session, provider_id: UUID, requests: Sequence[SlotRequest]) 
     parameters = {"meters": list({r.meter_id for r in requests}), "provider": provider_id}
     named: dict[Any, Any] = dict(run(session, METERS, parameters).all())
     rows: dict[UUID, list[Sequence[Any]]] = defaultdict(list)
-    for item, *row in run(session, FEEDS, {"items": items, "provider": provider_id}):
+    for item, *row in run(session, FEEDS, {"items": items, "provider": provider_id}).all():
         rows[item].append(row)
     return {
         r: [_feed(row, r.unit) for row in _chosen(rows[r.item_id], r.unit, named.get(r.meter_id))] for r in requests
@@ -198,7 +202,7 @@ def _hours(session: Session, provider_id: UUID, some: Sequence[Piece]) -> list[F
             "h1": [spans[k][1] for k in alone],
             "provider": provider_id,
         }
-        for k, *row in run(session, HOURS, parameters):
+        for k, *row in run(session, HOURS, parameters).all():
             found[k] = _found(row)
     return found
 
@@ -237,10 +241,11 @@ def _edges(
     return {k: list(intervals.values()) for k, intervals in found.items()}
 
 
-def _whole(piece: Piece, hours: Found, edges: Iterable[tuple[Interval, datetime]]) -> Found:
+def _whole(piece: Piece, hours: Found, edges: Sequence[tuple[Interval, datetime]]) -> Found:
     """Hours and edges together. What was interpolated at hours is measured here, unless it sticks out of the piece."""
     period, (h0, h1) = piece.period, whole_hours(piece.period)
-    if (h0, h1) == (period.start, period.end) and h1 - h0 <= HOUR:
+    nothing_joins = not edges and hours.shares.interpolated == 0
+    if nothing_joins or ((h0, h1) == (period.start, period.end) and h1 - h0 <= HOUR):
         return hours
     total = Found(NONE, hours.intervals, hours.known_at)
     cut = ZERO
