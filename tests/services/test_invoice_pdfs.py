@@ -7,15 +7,16 @@ from io import BytesIO
 
 import pytest
 from pypdf import PdfReader
-from sqlalchemy import update
+from sqlalchemy import select, update
 
 from exports.invoice_pdf import PLUGIN as PDF
 from models.accounts import Account
-from models.billing import Invoice
+from models.billing import Blob, Invoice
 from models.providers import Seller
 from services import invoicing
 from services.context import Context
 from services.invoicing_pdf import document
+from stores.blobs.postgresql import PLUGIN as BLOBS
 from tests.builders.billing import RACK, PriceOf, a_plan, an_account, subscribe
 from tests.builders.runs import bill_at, invoices
 from tests.conftest import Open
@@ -41,7 +42,7 @@ def invoice(open_unit: Open) -> Invoice:
         return invoices(ctx)[0]
 
 
-def change(ctx: Context, table: type[Seller] | type[Account], **values: object) -> None:
+def change(ctx: Context, table: type[Seller] | type[Account] | type[Invoice], **values: object) -> None:
     ctx.session.execute(update(table).where(table.provider_id == ctx.provider.id).values(**values))
 
 
@@ -82,14 +83,27 @@ def test_it_stays_the_same_file_whatever_becomes_of_the_parties(open_unit: Open,
         assert invoicing.pdf(ctx, invoice.id) == before
 
 
-def test_it_is_drawn_once_and_kept(open_unit: Open, invoice: Invoice, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_it_is_drawn_once_and_kept(open_unit: Open, invoice: Invoice) -> None:
     with open_unit() as ctx:
         invoicing.make_pdf(ctx, invoice.id)
-        stored = invoicing.pdf(ctx, invoice.id)
-    monkeypatch.setattr("services.invoicing_pdf.document", lambda *_: pytest.fail("it was drawn again"))
     with open_unit() as ctx:
-        assert invoicing.pdf(ctx, invoice.id) == stored
+        drawn = PDF.render(document(ctx, invoice))
+        assert pdfs_kept(ctx) == [drawn]
+        assert invoicing.pdf(ctx, invoice.id) == drawn
+
+
+def test_what_is_kept_is_not_drawn_again(open_unit: Open, invoice: Invoice) -> None:
+    with open_unit() as ctx:
+        change(ctx, Invoice, pdf_blob=BLOBS.put(ctx.session, ctx.provider.id, b"as before", PDF.media_type))
+    with open_unit() as ctx:
         invoicing.make_pdf(ctx, invoice.id)
+        assert invoicing.pdf(ctx, invoice.id) == b"as before"
+        assert pdfs_kept(ctx) == [b"as before"]
+
+
+def pdfs_kept(ctx: Context) -> list[bytes]:
+    kept = (Blob.provider_id == ctx.provider.id, Blob.content_type == PDF.media_type)
+    return list(ctx.session.scalars(select(Blob.data).where(*kept)))
 
 
 @pytest.mark.parametrize(("most", "told_apart"), [(3, True), (1, False)])
