@@ -40,6 +40,17 @@ class MeterTerms:
         """The aggregation, parsed once."""
         return parse_aggregation(self.aggregation, self.parameters, self.unit)
 
+    @cached_property
+    def as_json(self) -> Mapping[str, Any]:
+        """The meter as a charge keeps it."""
+        return {
+            "id": encode("meter", self.meter_id),
+            "code": self.code,
+            "unit": self.unit,
+            "aggregation": self.aggregation,
+            **self.parameters,
+        }
+
 
 @dataclass(frozen=True)
 class PriceTerms:
@@ -75,6 +86,9 @@ class PriceTerms:
     origin: Mapping[str, Any] | None = None
     corrected: bool = False
     tax_inclusive: bool = False
+
+    def __hash__(self) -> int:
+        return hash((self.price_id, self.currency))  # `spec` has none
 
     @cached_property
     def price(self) -> Price:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
-from typing import Any
+from functools import lru_cache
+from typing import Any, NamedTuple
 
 from billing.counting import Counted, Counting
 from billing.items import RECURRING, USAGE, Claim, Item, MeterTerms, PriceTerms
@@ -23,11 +24,12 @@ NO_INDEXES: Mapping[str, Index] = {}
 AMOUNT_MOST = 2**63 - 1
 ZERO, HUNDRED = Decimal(0), Decimal(100)
 _SHOWN = Decimal("0.000000000001")
+# What thousands of items have agreed upon alike is rated once; so many are remembered.
+AGREED_KEPT = 1_000
 
 
-@dataclass(frozen=True)
-class Rated:
-    """An amount with its origin. `inputs` are JSON values that explain it for ever."""
+class Rated(NamedTuple):
+    """An amount with its origin. `inputs` are JSON values that explain it for ever; charges alike share them."""
 
     quantity: Decimal
     unit: str | None
@@ -99,11 +101,17 @@ def rate_span(
     request = slot_request(item, price, span, indexes)
     if request is not None:
         return rate_usage(item, price, span, usage[request], discount, indexes)
-    if price.kind == RECURRING:
-        full = item.cadence(price).span_at(span.start)
-        part = share(price.proration, full, span, item.time_zone)
-        return _rated(price, plain(quantity), _Stretch(span, full, part), part, discount)
-    return _rated(price, plain(quantity), _Stretch(span, span, WHOLE), WHOLE, discount)
+    full = item.cadence(price).span_at(span.start) if price.kind == RECURRING else span
+    return _rate_agreed(price, quantity, span, full, item.time_zone, discount)
+
+
+@lru_cache(maxsize=AGREED_KEPT)
+def _rate_agreed(
+    price: PriceTerms, quantity: Decimal, span: Period, full: Period, time_zone: str, discount: Decimal
+) -> Rated:
+    """Rate an agreed quantity of a recurring or one-off price."""
+    part = share(price.proration, full, span, time_zone) if price.kind == RECURRING else WHOLE
+    return _rated(price, plain(quantity), _Stretch(span, full, part), part, discount)
 
 
 def rate_usage(
@@ -141,13 +149,7 @@ def _origin(price: PriceTerms, counted: Counted, used: Usage) -> dict[str, Any]:
     known_until = _known_until(needs, counted, used)
     return {
         "usage": {
-            "meter": {
-                "id": encode("meter", meter.meter_id),
-                "code": meter.code,
-                "unit": meter.unit,
-                "aggregation": meter.aggregation,
-                **meter.parameters,
-            },
+            "meter": meter.as_json,
             "quality": used.quality.as_json(),
             "flags": list(counted.flags),
             "notes": dict(counted.notes),
@@ -166,8 +168,7 @@ def _known_until(needs: Needs, counted: Counted, used: Usage) -> datetime | None
     return max((arrival for arrival in arrivals if arrival is not None), default=None)
 
 
-@dataclass(frozen=True)
-class _Stretch:
+class _Stretch(NamedTuple):
     """What is rated: a span, the full span it is a part of, how much of it, and the unit of the quantity."""
 
     span: Period
@@ -241,6 +242,8 @@ def rate_used_part(
 
 def discounted(amount: Decimal, discount: Decimal) -> Decimal:
     """An amount less so many per cent of it."""
+    if not discount:
+        return amount
     return EXACT.multiply(amount, EXACT.divide(EXACT.subtract(HUNDRED, discount), HUNDRED))
 
 
@@ -258,7 +261,7 @@ def line_amount(exact: Decimal, currency: str) -> Money:
 
 def shown(exact: Decimal) -> str:
     """An exact amount as it is shown and stored: 12 places. What is rounded to the minor unit is never this."""
-    return format_decimal(exact.quantize(_SHOWN, context=ROUNDING))
+    return format_decimal(exact.quantize(_SHOWN, None, ROUNDING))
 
 
 def span_json(span: Period) -> dict[str, str]:
