@@ -7,7 +7,6 @@ was used. So a later change is worked out as ever, and gives back no more than c
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 from uuid import UUID
 
 from billing.adjustments import ADJUSTMENT
@@ -42,4 +41,4 @@ def _capped(charge: ProposedCharge, credited: Mapping[UUID, Claim]) -> ProposedC
     if amount == 0:
         return None
     inputs = {**charge.inputs, "credited_amount": claim.credited}
-    return replace(charge, amount=amount, exact=Money(amount, charge.currency).major, inputs=inputs)
+    return charge._replace(amount=amount, exact=Money(amount, charge.currency).major, inputs=inputs)

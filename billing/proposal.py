@@ -17,7 +17,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from billing import rating
@@ -33,9 +33,8 @@ from core.period import Period
 CREDIT = "credit"
 
 
-@dataclass(frozen=True)
-class ProposedCharge:
-    """A charge to add.
+class ProposedCharge(NamedTuple):
+    """A charge to add. A tuple, since thousands are made: a frozen dataclass takes three times as long to make.
 
     Args:
         kind: `recurring`, `one_off`, `usage`, `credit` (gives back the unused part of an earlier charge), or one of

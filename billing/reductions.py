@@ -193,7 +193,7 @@ class _Stretch:
         self.left -= amount
 
     def reduced(self) -> ProposedCharge:
-        return replace(self.charge, amount=self.left, reductions=tuple(self.reductions))
+        return self.charge._replace(amount=self.left, reductions=tuple(self.reductions))
 
 
 def _reduction(coupon: Coupon, span: int, of_amount: int, amount: int) -> Reduction:
@@ -214,4 +214,4 @@ def _corrected(
     if used is not None:
         used = {**used, "reductions": [reduction.as_json() for reduction in now]}
     inputs = {**charge.inputs, "used": used, "billed_amount": claim.net_amount, "used_amount": comes_to}
-    return replace(charge, amount=comes_to - claim.net_amount, reductions=tuple(difference), inputs=inputs)
+    return charge._replace(amount=comes_to - claim.net_amount, reductions=tuple(difference), inputs=inputs)

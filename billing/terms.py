@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
+from itertools import zip_longest
+from operator import attrgetter
+from typing import NamedTuple
 from uuid import UUID
 
 ZERO = Decimal(0)
+_WRITTEN = attrgetter("recorded_at", "order")
 
 
-@dataclass(frozen=True)
-class TermRow:
+class TermRow(NamedTuple):
     """One row of an item's timeline: from an instant on, this price and quantity, or nothing any more.
 
     `recorded_at` is when the row was written; of several rows for one instant the last one written holds, and `order`
-    (the row's id will do) decides between two of the same transaction.
+    (of the row's id) decides between two of the same transaction.
     """
 
     from_at: datetime
@@ -24,12 +26,11 @@ class TermRow:
     quantity: Decimal
     ended: bool
     recorded_at: datetime
-    order: str = ""
+    order: int = 0
     discount: Decimal = ZERO
 
 
-@dataclass(frozen=True)
-class Term:
+class Term(NamedTuple):
     """A stretch in which one price, quantity and discount hold: `[start, end)`, an end of None being open."""
 
     start: datetime
@@ -49,19 +50,18 @@ def fold(rows: Iterable[TermRow], known_at: datetime | None = None) -> tuple[Ter
     stretch without terms.
     """
     latest: dict[datetime, TermRow] = {}
-    for row in sorted(rows, key=lambda r: (r.recorded_at, r.order)):
+    for row in sorted(rows, key=_WRITTEN):
         if known_at is None or row.recorded_at <= known_at:
             latest[row.from_at] = row
     ordered = [latest[at] for at in sorted(latest)]
     terms: list[Term] = []
-    for i, row in enumerate(ordered):
-        end = ordered[i + 1].from_at if i + 1 < len(ordered) else None
+    for row, after in zip_longest(ordered, ordered[1:]):
         if row.ended or row.price_id is None:
             continue
+        term = Term(row.from_at, after and after.from_at, row.price_id, row.quantity, row.discount)
         before = terms[-1] if terms else None
-        term = Term(row.from_at, end, row.price_id, row.quantity, row.discount)
-        if before and replace(before, start=term.start, end=end) == term and before.end == term.start:
-            terms[-1] = replace(before, end=end)
+        if before is not None and before.end == term.start and before._replace(start=term.start, end=term.end) == term:
+            terms[-1] = before._replace(end=term.end)
         else:
             terms.append(term)
     return tuple(terms)

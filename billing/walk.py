@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
+from typing import NamedTuple
 
 from billing.items import ADVANCE, ONE_OFF, RECURRING, USAGE, ZERO, AgreedTerm, Claim, Item, PriceTerms
 from billing.periods import day_start, local_date
@@ -20,8 +21,7 @@ _TICK = timedelta(microseconds=1)
 _STEPS = "_steps"
 
 
-@dataclass(frozen=True)
-class Bill:
+class Bill(NamedTuple):
     """Bill this span, on these terms, claiming it anew."""
 
     price: PriceTerms
@@ -80,7 +80,8 @@ def _settled(item: Item) -> tuple[AgreedTerm, ...]:
         start = term.start if free_from is None else max(term.start, free_from)
         if term.end is not None and start >= term.end:
             continue
-        term = replace(term, start=start)
+        if start != term.start:
+            term = replace(term, start=start)
         if term.price.kind == RECURRING and term.price.proration == NONE and term.end is not None:
             free_from = next(item.cadence(term.price).spans_from(term.end - _TICK)).end
             term = replace(term, end=free_from)
@@ -92,7 +93,8 @@ def _settled(item: Item) -> tuple[AgreedTerm, ...]:
     return tuple(settled)
 
 
-def _same(before: AgreedTerm, after: AgreedTerm) -> bool:
+def _same(before: AgreedTerm | Claim, after: AgreedTerm) -> bool:
+    """Whether both are billed alike: price, discount and, of anything but usage, the quantity."""
     if before.price.price_id != after.price.price_id or before.discount != after.discount:
         return False
     return before.price.kind == USAGE or before.quantity == after.quantity
@@ -104,8 +106,7 @@ def _shrink(item: Item, claim: Claim, terms: Sequence[AgreedTerm], as_of: dateti
         return None
     agreed_until = claim.span.start
     for term in terms:
-        billed_on = AgreedTerm(term.start, term.end, claim.price, claim.quantity, claim.discount)
-        if term.start <= agreed_until and (term.end is None or agreed_until < term.end) and _same(billed_on, term):
+        if term.start <= agreed_until and (term.end is None or agreed_until < term.end) and _same(claim, term):
             agreed_until = claim.span.end if term.end is None else term.end
     if item.anchors:  # billed ahead, before the spans were counted anew
         agreed_until = min(agreed_until, next(item.cadence(claim.price).spans_from(claim.span.start)).end)
@@ -124,7 +125,8 @@ def _wanted(item: Item, term: AgreedTerm, held: Sequence[Period], as_of: datetim
         start = max(full.start, term.start)
         if start > as_of or (term.end is not None and start >= term.end):
             return
-        yield from _outside(Period(start, full.end if term.end is None else min(full.end, term.end)), held)
+        end = full.end if term.end is None else min(full.end, term.end)
+        yield from _outside(full if (start, end) == (full.start, full.end) else Period(start, end), held)
 
 
 def _one_off(item: Item, term: AgreedTerm) -> Iterator[Period]:
@@ -153,5 +155,7 @@ def _outside(span: Period, held: Sequence[Period]) -> Iterator[Period]:
         if other.start > start:
             yield Period(start, other.start)
         start = other.end
-    if start < span.end:
+    if start == span.start:
+        yield span
+    elif start < span.end:
         yield Period(start, span.end)

@@ -17,7 +17,7 @@ from core.errors import Conflict
 from core.ids import new_id
 from core.period import utc
 from models.subscriptions import ScheduledChange, Subscription
-from services import change_parts, contract_items, contracts, provisioning, subscription_steps, subscriptions
+from services import change_parts, contract_prices, contracts, provisioning, subscription_steps, subscriptions
 from services.change_bodies import Agreed, body_of
 from services.change_dates import align_at
 from services.context import Context
@@ -63,7 +63,7 @@ def changed(ctx: Context, subscription: Subscription, contract: Contract, agreed
 def _change(ctx: Context, subscription: Subscription, contract: Contract, agreed: Agreed, at: datetime) -> Change:
     prices: dict[str, PriceTerms] = {}
     if agreed.parts.new:
-        offered = contract_items.version_prices(
+        offered = contract_prices.version_prices(
             ctx, [part.version_id for part in agreed.parts.new], subscription.currency
         )
         prices = {code: price for priced in offered.values() for code, price in priced.items()}

@@ -22,7 +22,7 @@ from models.accounts import Account
 from models.coupons import Coupon as CouponRow
 from models.coupons import CouponCode, CouponRedemption
 from models.subscriptions import Subscription
-from services import contract_items, coupons_redeemed, coupons_wanted, outbox, subscription_parts
+from services import contract_items, contract_prices, coupons_redeemed, coupons_wanted, outbox, subscription_parts
 from services.context import Context
 from services.contract_items import Contracts
 from services.coupons import duration
@@ -164,7 +164,7 @@ def check(ctx: Context, subscription: Subscription, code: str, starts_at: dateti
 def _buyer(ctx: Context, subscription: Subscription, contracts: Contracts) -> Buyer:
     account = by_id(ctx, Account, "account", subscription.account_id)
     versions = {part.version_id for part in subscription_parts.standing(ctx, subscription)}
-    found = contract_items.version_prices(ctx, versions, subscription.currency)
+    found = contract_prices.version_prices(ctx, versions, subscription.currency)
     prices = [price for prices in found.values() for price in prices.values()]
     rows = ctx.session.execute(
         coupons_redeemed.redemptions(ctx).where(

@@ -17,7 +17,7 @@ from core.ids import new_id
 from models.accounts import Account
 from models.coupons import Coupon as CouponRow
 from models.coupons import CouponCode, CouponRedemption
-from services import contract_items, coupon_codes, coupons_redeemed
+from services import contract_prices, coupon_codes, coupons_redeemed
 from services.context import Context
 from services.sets import among
 
@@ -69,7 +69,7 @@ def of_order(
     offered = ctx.session.execute(_coupons(ctx).where(*_automatic(ctx))).all()
     if code is None and not offered:
         return ()
-    found = contract_items.version_prices(ctx, set(versions), currency)
+    found = contract_prices.version_prices(ctx, set(versions), currency)
     buyer = Buyer(account, currency, [price for prices in found.values() for price in prices.values()])
     chosen = []
     if code is not None and (given := of_code(ctx, code, buyer, errors)) is not None:

@@ -19,7 +19,7 @@ from core.errors import NotFound, Refused
 from core.ids import encode
 from core.period import Period, rfc3339, utc
 from models.billing import Charge, Invoice, InvoiceLine
-from services import contract_items, indexes, lookups
+from services import contract_items, contract_prices, indexes, lookups
 from services.context import Context
 from services.contract_items import Contracts
 from stores.usage import slots_many
@@ -94,7 +94,7 @@ def _today(ctx: Context, charge: Charge) -> Mapping[str, Any] | None:
     """The charge rated again on what is known now; only metered amounts can come out differently."""
     if charge.kind != USAGE:
         return None
-    price = contract_items.price_terms(ctx, charge.price_id, charge.currency)
+    price = contract_prices.price_terms(ctx, charge.price_id, charge.currency)
     contracts = contract_items.load_subscription(ctx, charge.subscription_id)
     item = next(item for item in contracts.items if item.item_id == charge.item_id)
     span = Period(utc(charge.start_at), utc(charge.end_at))

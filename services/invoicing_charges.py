@@ -140,10 +140,10 @@ def claim(ctx: Context, proposed: Proposed) -> list[dict[str, Any]]:
     rows = [row_of(ctx, charge, proposed.contracts) for charge in proposed.proposal.charges]
     charged = list(zip(rows, proposed.proposal.charges, strict=True))
     fresh = [row for row, charge in charged if charge.claim_id is None and charge.draws_on is None]
-    made = {(row["item_id"], row["start_at"]): row for row in fresh}
-    for row, charge in charged:
-        if charge.claim_id is None and charge.draws_on is not None:
-            row["claim_id"] = made[charge.item_id, charge.draws_on.start]["claim_id"]
+    drawing = [(row, charge.draws_on) for row, charge in charged if charge.claim_id is None and charge.draws_on]
+    made = {(row["item_id"], row["start_at"]): row["claim_id"] for row in fresh} if drawing else {}
+    for row, commitment in drawing:
+        row["claim_id"] = made[row["item_id"], commitment.start]
     add_rows(ctx, BilledSpan, [_claim(row) for row in fresh])
     metering_missing.report(ctx, proposed.proposal.charges)
     return rows

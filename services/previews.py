@@ -31,6 +31,7 @@ from services import (
     change_effects,
     contract_changes,
     contract_items,
+    contract_prices,
     contracts,
     coupons_applied,
     coupons_redeemed,
@@ -205,7 +206,7 @@ def _ordered(ctx: Context, checked: CheckedOrder, start: datetime) -> Contract:
 
 def _items(ctx: Context, checked: CheckedOrder, start: datetime, begun: Beginning) -> Iterator[Item]:
     subscription_id = new_id()
-    prices = contract_items.version_prices(ctx, [part.version_id for part in checked.parts], checked.currency)
+    prices = contract_prices.version_prices(ctx, [part.version_id for part in checked.parts], checked.currency)
     for part in checked.parts:
         for code, price in prices[part.version_id].items():
             yield Item(

@@ -18,7 +18,7 @@ from core.ids import decode, new_id
 from core.period import utc
 from models.catalog import Meter, Plan
 from models.simulations import Simulation
-from services import contract_items, plans
+from services import contract_prices, plans
 from services.context import Context
 from services.sets import among
 
@@ -85,7 +85,7 @@ def _version(ctx: Context, version_id: UUID) -> _List:
     prices = [price for each in lists for price in each.prices]
     found: dict[str, Mapping[str, PriceTerms]] = {}
     for currency in sorted(common_currencies([charge.currencies for charge in as_charged(prices)])):
-        by_version = contract_items.version_prices(ctx, [each.id for each in lists], currency)
+        by_version = contract_prices.version_prices(ctx, [each.id for each in lists], currency)
         found[currency] = {code: price for some in by_version.values() for code, price in some.items()}
     components = [(component, contained[component.plan_id]) for component in version.components]
     return _List(

@@ -23,7 +23,7 @@ from core.period import Period
 from models.catalog import Plan
 from models.simulations import PlanOffer
 from models.subscriptions import Subscription
-from services import contract_items, contracts, indexes, lookups, plan_offers, plans, subscription_parts
+from services import contract_prices, contracts, indexes, lookups, plan_offers, plans, subscription_parts
 from services.context import Context, visible
 from services.contract_changes import ENDED
 from services.invoicing_charges import closed_by
@@ -187,7 +187,7 @@ def _whole(version: VersionView, components: Mapping[UUID, VersionView]) -> tupl
 def _prices(ctx: Context, candidates: Sequence[_Candidate], currency: str) -> dict[UUID, dict[str, PriceTerms]]:
     """The prices of all that can be priced, by version, in one query."""
     parts = [part for each in candidates for part in each.parts if not lacks(part, currency)]
-    return contract_items.version_prices(ctx, {part.version_id for part in parts}, currency)
+    return contract_prices.version_prices(ctx, {part.version_id for part in parts}, currency)
 
 
 def _tried(

@@ -249,7 +249,7 @@ def _timelines(ctx: Context, items: Sequence[UUID]) -> defaultdict[UUID, list[Te
     found: defaultdict[UUID, list[TermRow]] = defaultdict(list)
     for row in rows:
         found[row.item_id].append(
-            TermRow(utc(row.from_at), row.price_id, row.quantity, row.ended, row.recorded_at, row.id.hex, row.discount)
+            TermRow(utc(row.from_at), row.price_id, row.quantity, row.ended, row.recorded_at, row.id.int, row.discount)
         )
     return found
 

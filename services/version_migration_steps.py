@@ -26,7 +26,16 @@ from core.ids import new_id
 from core.period import Period, parse_instant, utc
 from models.subscriptions import ScheduledChange, Subscription
 from models.version_migrations import VersionMigration, VersionMigrationSubscription
-from services import contract_changes, contract_items, contracts, indexes, outbox, plans, subscription_parts
+from services import (
+    contract_changes,
+    contract_items,
+    contract_prices,
+    contracts,
+    indexes,
+    outbox,
+    plans,
+    subscription_parts,
+)
 from services.change_bodies import Agreed, body_of
 from services.change_dates import running_term
 from services.context import Context
@@ -227,7 +236,7 @@ def _with_prices(
         if any(lacks(part, currency) for part in target.parts):
             continue
         if currency not in prices:
-            found = contract_items.version_prices(ctx, versions, currency)
+            found = contract_prices.version_prices(ctx, versions, currency)
             prices[currency] = {code: price for priced in found.values() for code, price in priced.items()}
         yield key, contract, prices[currency]
 

@@ -84,7 +84,7 @@ class Life:
         self._add(from_at, None, Decimal(0), recorded_at)
 
     def _add(self, from_at: datetime, price_id: UUID | None, quantity: Decimal, recorded_at: datetime | None) -> None:
-        order = f"{len(self.rows):06}"
+        order = len(self.rows)
         self.rows.append(TermRow(from_at, price_id, quantity, price_id is None, recorded_at or from_at, order))
 
     def item(self, known_at: datetime | None = None) -> Item:

@@ -279,7 +279,7 @@ def as_rows(before: Contract, after: Contract, at: datetime, rows: dict[Any, lis
         turning = [i for t in item.terms for i in (t.start, t.end) if i is not None]
         for instant, state in turns(said, at, turning, {row.from_at for row in own if row.from_at >= at}):
             price_id, quantity = state or (None, Decimal(0))
-            own.append(TermRow(instant, price_id, quantity, state is None, recorded, f"{len(own):06}"))
+            own.append(TermRow(instant, price_id, quantity, state is None, recorded, len(own)))
     off = rows.setdefault("breaks", [])
     turning = [i for b in after.breaks for i in (b.start, b.end) if i is not None]
     written = {row.from_at for row in off if row.from_at >= at}

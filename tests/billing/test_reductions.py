@@ -214,7 +214,7 @@ def test_late_usage_of_a_free_month_is_no_charge() -> None:
 def test_what_is_negative_is_not_reduced() -> None:
     items = [one.item() for one in life(flat("10"), flat("30"))]
     down, up = propose(items, {}, items[0].anchored_at).charges
-    charges = [replace(down, amount=-1000), up]
+    charges = [down._replace(amount=-1000), up]
     for terms in (coupon("100"), coupon(amount=5000)):
         assert [c.amount for c in reduced(items, charges, {SUBSCRIPTION: Redeemed((terms,))})] == [-1000, 0]
 
