@@ -92,6 +92,10 @@ class Cadence:
     origin: date
     time_zone: str
 
+    def __hash__(self) -> int:
+        # Few intervals share an origin, and this is asked dozens of times for each item.
+        return hash((self.origin, self.time_zone))
+
     def boundary(self, index: int) -> date:
         """The local date on which span `index` starts."""
         unit, count = self.interval.unit, self.interval.count
@@ -140,6 +144,11 @@ def cadence(interval: Interval, anchor: str, start: datetime, time_zone: str) ->
         start: of the subscription, whose spans all its items share.
         time_zone: IANA name, frozen on the subscription.
     """
+    return _cadence(interval, anchor, utc(start), time_zone)
+
+
+@lru_cache(maxsize=SPANS_KEPT)
+def _cadence(interval: Interval, anchor: str, start: datetime, time_zone: str) -> Cadence:
     day = local_date(start, time_zone)
     if anchor == CALENDAR:
         day = _calendar_origin(day, interval.unit)

@@ -71,7 +71,9 @@ def parse_decimal(value: object, pointer: str = "") -> Decimal:
 
 def format_decimal(value: Decimal) -> str:
     """Write a decimal normalised: no exponent, no trailing zeros, no minus zero (`"12.5"`, `"0"`)."""
-    text = format(value, "f")
+    text = str(value)
+    if "E" in text:
+        text = format(value, "f")
     if "." in text:
         text = text.rstrip("0").rstrip(".")
     return "0" if text in ("-0", "") else text

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 
 
 def utc(value: datetime) -> datetime:
@@ -15,7 +16,13 @@ def utc(value: datetime) -> datetime:
 
 def rfc3339(value: datetime) -> str:
     """`2026-02-01T00:00:00Z`, with a fraction only where there is one."""
-    return utc(value).isoformat().removesuffix("+00:00") + "Z"
+    return _written(utc(value))
+
+
+@lru_cache(maxsize=4096)
+def _written(instant: datetime) -> str:
+    """In UTC alone, since local times that happen twice are taken for equal. Thousands of charges share their spans."""
+    return instant.isoformat().removesuffix("+00:00") + "Z"
 
 
 def parse_instant(text: str) -> datetime:
