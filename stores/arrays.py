@@ -71,7 +71,7 @@ def _fixed(code: str, values: Sequence[int]) -> bytes:
 
 def _uuids(values: Sequence[UUID]) -> bytes:
     length = _LENGTHS[16]
-    return length + length.join([v.bytes for v in values])
+    return length + length.join([v.int.to_bytes(16, "big") for v in values])
 
 
 def _texts(values: Sequence[str]) -> bytes:

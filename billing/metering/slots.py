@@ -119,7 +119,7 @@ class SlotRequest:
         # Thousands of edges need not be looked at to tell requests apart; a request is looked up a dozen times.
         return hash((self.item_id, self.meter_id, self.edges[0], self.edges[-1], len(self.edges)))
 
-    @property
+    @cached_property
     def span(self) -> Period:
         return Period(self.edges[0], self.edges[-1])
 

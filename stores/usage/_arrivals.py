@@ -10,9 +10,10 @@ which hang on all events before.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from uuid import UUID
 
 from sqlalchemy.orm import Session
@@ -98,7 +99,7 @@ def arrived(session: Session, provider_id: UUID, looked: Mapping[SlotRequest, da
 def _feeds(session: Session, provider_id: UUID, items: Collection[UUID]) -> Feeds:
     found: defaultdict[UUID, list[_Feed]] = defaultdict(list)
     if items:
-        for item, start, end, *rest in run(session, FEEDS, {"items": list(items), "provider": provider_id}):
+        for item, start, end, *rest in run(session, FEEDS, {"items": list(items), "provider": provider_id}).all():
             found[item].append(_Feed(start, end or FOREVER, *rest))
     return found
 
@@ -153,12 +154,14 @@ def _with_events(
     }
 
 
-def _months(period: Period) -> Iterator[datetime]:
+@lru_cache(maxsize=64)
+def _months(period: Period) -> tuple[datetime, ...]:
+    """The starts of the months (UTC) that a period touches."""
     first = month_of(period.start)
-    month = period.start.replace(year=first.year, month=first.month, day=1, hour=0, minute=0, second=0, microsecond=0)
-    while month < period.end:
-        yield month
-        month = _next(month)
+    months = [datetime(first.year, first.month, 1, tzinfo=UTC)]
+    while (following := _next(months[-1])) < period.end:
+        months.append(following)
+    return tuple(months)
 
 
 def _next(month: datetime) -> datetime:
