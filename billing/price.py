@@ -32,7 +32,7 @@ class Rating:
     parts: Sequence[Part]
     steps: Sequence[Mapping[str, str]] = ()
 
-    @cached_property
+    @property
     def total(self) -> Decimal:
         """The exact amount, in major units. The caller rounds once per line."""
         return total_of(self.parts)
@@ -74,7 +74,14 @@ class Price:
         except (decimal.Inexact, decimal.InvalidOperation):
             raise Refused("amount_out_of_range", "The amount of this line has too many digits.") from None
 
+    @cached_property
+    def _bare(self) -> bool:
+        """Whether the model alone makes the amount, of usage in any order."""
+        return self.modifiers == NONE and not self.model.needs.cells
+
     def _rate(self, metered: Metered) -> Rating:
+        if self._bare:
+            return Rating(self.model.rate(metered))
         steps: list[dict[str, str]] = []
         if self.model.needs.cells:
             metered = metered.ordered(self.model.needs.dimensions, self.model.needs.cells)
