@@ -89,12 +89,16 @@ def make_engine(url: str, pool: int) -> Engine:
 
 
 def _check_if_idle(connection: Any, record: Any, proxy: Any) -> None:
-    """Look whether a connection that was idle is still there; asking a busy one each time would double its work."""
+    """Look whether a connection that was idle is still there; asking a busy one each time would double its work.
+
+    The look ends with a commit, of nothing: after a rollback psycopg forgets all statements that it has prepared, and
+    whoever works once a second, as the schedule does, would have each of them planned anew each time.
+    """
     if monotonic() - record.info.get("used", 0.0) < IDLE_S:
         return
     try:
         connection.execute("")
-        connection.rollback()
+        connection.commit()
     except psycopg.Error as error:
         raise DisconnectionError from error
 
