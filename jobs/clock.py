@@ -38,6 +38,7 @@ RENEW_SECONDS = 3.0
 PAUSE_SECONDS = 1.0
 SLICE_SECONDS = 15.0
 FOUND_MAX = 500
+LOOK_SECONDS, LOOK_SECONDS_MAX = 0.005, 0.2
 HOUR = timedelta(hours=1)
 UNKNOWN = datetime(1, 1, 1, tzinfo=UTC)
 
@@ -46,6 +47,20 @@ Lagging = Callable[[Context, datetime], Sequence[str]]
 
 class CannotGoOn(Exception):
     """The clock stops here; the message says why."""
+
+
+def until_next_look(waited: float, lately: float) -> float:
+    """How long to wait before looking again whether the agents have come along, in seconds.
+
+    One hour is like the next: nobody looks before most of what the last one took has passed. From then on the looks
+    follow closely, for the whole sandbox stands still meanwhile.
+
+    Args:
+        waited: at this hour so far.
+        lately: at the hour before, until all had come.
+    """
+    closely = LOOK_SECONDS + min(waited / 10, 4 * LOOK_SECONDS)
+    return max(closely, min(lately * 3 / 4, LOOK_SECONDS_MAX) - waited)
 
 
 @dataclass
@@ -67,6 +82,7 @@ class Drive:
     target: datetime = field(default=UNKNOWN, init=False)
     next_due: datetime | None = field(default=None, init=False)
     followed: bool = field(default=False, init=False)
+    agents_took: float = field(default=0.0, init=False)
 
     def run(self, slice_seconds: float = SLICE_SECONDS) -> bool:
         """Drive; False when the time slice ended before the target was reached, and somebody should go on."""
@@ -137,7 +153,8 @@ class Drive:
                     return False
                 if waited > WAIT_SECONDS:
                     break
-                time.sleep(0.005 + min(waited / 10, 0.02))
+                time.sleep(until_next_look(waited, self.agents_took))
+        self.agents_took = time.monotonic() - started
         if late:
             self._pass_over(late)
         return True

@@ -306,6 +306,48 @@ def test_the_clock_stands_at_each_full_hour_until_the_agents_have_come_there(ope
     assert shown(open_unit) == (at(15, 5, 30), "ready", None)
 
 
+@dataclass
+class Stopwatch:
+    """Time that passes only while somebody sleeps."""
+
+    seconds: float = 0.0
+
+    def monotonic(self) -> float:
+        return self.seconds
+
+    def sleep(self, seconds: float) -> None:
+        self.seconds += seconds
+
+
+def test_agents_are_not_looked_for_before_most_of_what_they_took_lately_has_passed(
+    open_unit: Open, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    watch, looks = Stopwatch(), dict[datetime, list[float]]()
+    monkeypatch.setattr(clock, "time", watch)
+    began: dict[datetime, float] = {}
+
+    def lagging(_: Context, instant: datetime) -> Sequence[str]:
+        """They take 80 ms for each hour, from when the clock stands there."""
+        if shown(open_unit)[0] == instant:
+            looks.setdefault(instant, []).append(watch.seconds - began.setdefault(instant, watch.seconds))
+        return () if looks.get(instant, [0.0])[-1] >= 0.08 else ("north",)
+
+    world.lagging = lagging
+    advance(open_unit, at(15, 3))
+    world.drive().run()
+    assert world.passed_over == []
+    assert len(looks[at(15)]) > 8  # nobody knows yet
+    for hour in (1, 2, 3):
+        assert looks[at(15, hour)][1] == pytest.approx(looks[at(15, hour - 1)][-1] * 3 / 4)
+        assert len(looks[at(15, hour)]) < 6
+        assert looks[at(15, hour)][-1] < 0.1
+
+
+def test_a_slow_hour_does_not_keep_the_next_one_waiting() -> None:
+    assert clock.until_next_look(0.0, lately=10.0) == clock.LOOK_SECONDS_MAX
+    assert clock.until_next_look(0.3, lately=10.0) == clock.until_next_look(0.3, lately=0.0) <= 0.025
+
+
 def test_agents_that_do_not_come_are_passed_over_and_the_clock_says_so(
     open_unit: Open, world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
