@@ -78,6 +78,11 @@ def _texts(values: Sequence[str]) -> bytes:
     return _join([v.encode() for v in values])
 
 
+def _texts_or_nulls(values: Sequence[str | None]) -> bytes:
+    """Columns of rows often have some of each."""
+    return b"".join([NULL if v is None else len(data := v.encode()).to_bytes(4, "big") + data for v in values])
+
+
 def _integers(values: Sequence[int]) -> bytes:
     return _fixed("i", values)
 
@@ -116,6 +121,8 @@ def pack(kind: str, values: Sequence[Any]) -> Packed:
     head = struct.pack("!iiiii", 1, has_nulls, oid, len(values), 1)
     if not has_nulls:
         return array(head + elements(values))
+    if kind == "text":
+        return array(head + _texts_or_nulls(values))
     return array(head + b"".join([NULL if v is None else elements([v]) for v in values]))
 
 
