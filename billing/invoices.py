@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 from uuid import UUID
 
 from billing.rating import AMOUNT_MOST
@@ -16,11 +17,11 @@ from core.errors import Refused
 from core.money import Money
 
 
-@dataclass(frozen=True, order=True)
-class DocumentKey:
-    """What charges must share to be on one document. `grouping` is "" where a payer asked for no split.
+class DocumentKey(NamedTuple):
+    """What charges must share to be on one document; documents are in its order.
 
-    What is outside the scope of a tax shares no document with what is within it (EN 16931 BR-O-11, -12).
+    `grouping` is "" where a payer asked for no split. What is outside the scope of a tax shares no document with what
+    is within it (EN 16931 BR-O-11, -12).
     """
 
     seller_id: UUID
@@ -29,9 +30,8 @@ class DocumentKey:
     outside_scope: bool = False
 
 
-@dataclass(frozen=True)
-class Billable:
-    """A charge that is due and on no document yet, as far as collecting needs it.
+class Billable(NamedTuple):
+    """A charge that is due and on no document yet, as far as collecting needs it. A tuple, since thousands are made.
 
     Args:
         amount: rounded, as it was priced: net, or gross where `tax_inclusive`; negative for a credit.
