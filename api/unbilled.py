@@ -89,7 +89,7 @@ def _dry(account_id: UUID, found: DryRun) -> dict[str, Any]:
         "as_of": found.as_of,
         "documents": [document.json for document in found.documents],
         "credit_notes": [credited.json for credited in found.credit_notes],
-        "waiting": found.payers[0].waiting,
+        "waiting": unbilled.waiting_of(found.payers[0]),
     }
 
 

@@ -89,7 +89,6 @@ class Unbilled:
     @property
     def waiting(self) -> list[dict[str, Any]]:
         """What could not be billed now and why, and usage that has no amount yet."""
-        parked = [{"code": self.run.reason, "detail": self.run.detail}] if self.run.reason else []
         unrated = [
             {
                 "code": "no_amount_yet",
@@ -100,7 +99,7 @@ class Unbilled:
             }
             for each in self.unrated
         ]
-        return [*parked, *self.run.waiting, *unrated]
+        return [*waiting_of(self.run), *unrated]
 
     @property
     def due(self) -> list[tuple[InvoiceLine, str]]:
@@ -126,6 +125,12 @@ class Unbilled:
             for member in ("net_amount", "tax_amount", "total_amount"):
                 found[document.currency][f"{kind}_{member}"] += sign * getattr(document, member)
         return [Sums(currency, **found[currency]) for currency in sorted(found)]
+
+
+def waiting_of(run: BillingRunPayer) -> list[dict[str, Any]]:
+    """What a run could not bill a payer, and why: the payer as a whole, or single lines."""
+    parked = [{"code": run.reason, "detail": run.detail}] if run.reason else []
+    return [*parked, *run.waiting]
 
 
 def _turned(line: CreditNoteLine, currency: str) -> InvoiceLine:

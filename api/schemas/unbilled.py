@@ -81,4 +81,6 @@ class ProForma(Schema):
     credit_notes = fields.List(
         fields.Nested(DryCreditNote), required=True, max_items=1_000_000, description=LESS_THAN_NOTHING
     )
-    waiting = fields.List(fields.Nested(Waiting), required=True, max_items=1_000_000)
+    waiting = fields.List(
+        fields.Nested(Waiting), required=True, max_items=1_000_000, description="What could not be billed, and why."
+    )

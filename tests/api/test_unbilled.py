@@ -160,6 +160,17 @@ def test_a_pro_forma_is_the_bill_that_comes_if_nothing_happens(sandbox: Sandbox)
     assert invoice["number"] == "INV-2026-000001"
 
 
+def test_a_pro_forma_of_a_payer_that_cannot_be_billed_says_why(sandbox: Sandbox) -> None:
+    sandbox.subscribe("colo", "2026-01-15T00:00:00Z")
+    seller = sandbox.client.get("/v1/sellers").json["data"][0]["id"]
+    sandbox.client.patch(f"/v1/sellers/{seller}", {"tax_engine": "rules", "country": "NL", "tax_id": "NL004495445B01"})
+    product = sandbox.client.get("/v1/products").json["data"][0]["id"]
+    assert sandbox.client.patch(f"/v1/products/{product}", {"tax_class": "books"}).status_code == 200
+    found = sandbox.client.get(f"/v1/accounts/{sandbox.account}/pro-forma").json
+    assert found["documents"] == []
+    assert [each["code"] for each in found["waiting"]] == ["tax_rate_unknown"]
+
+
 def test_a_pro_forma_has_the_documents_that_there_are(sandbox: Sandbox) -> None:
     path = f"/v1/accounts/{sandbox.account}/pro-forma"
     assert sandbox.client.get(path).json["documents"] == []
