@@ -53,14 +53,7 @@ def run(size: Size, keep: Path | None = None) -> None:
 
 def measure(directory: Path, size: Size) -> None:
     """The figures of one size, printed."""
-    from core.ids import decode
-    from embedded import postgres
-
-    command = "provider create bench --sandbox --country NL --currency EUR --json --time-zone"
-    arguments = [sys.executable, "-m", "cli", *command.split(), contracts.ZONE]
-    made = subprocess.run(arguments, cwd=CHECKOUT, capture_output=True, text=True, check=True)
-    provider_id = decode("provider", json.loads(made.stdout)["provider_id"])
-    url = postgres.ensure(directory)
+    url, provider_id = opened(directory)
     begun = time.perf_counter()
     contracts.fill(url, provider_id, size)
     took = time.perf_counter() - begun
@@ -74,6 +67,17 @@ def measure(directory: Path, size: Size) -> None:
     with tempfile.TemporaryDirectory(dir=directory) as place:
         copied = floor.copy(url, provider_id, run_id, Path(place))
     show(size, figures, copied)
+
+
+def opened(directory: Path) -> tuple[str, UUID]:
+    """The URL of the embedded PostgreSQL of a directory, and a sandbox's provider that has nothing yet."""
+    from core.ids import decode
+    from embedded import postgres
+
+    command = "provider create bench --sandbox --country NL --currency EUR --json --time-zone"
+    arguments = [sys.executable, "-m", "cli", *command.split(), contracts.ZONE]
+    made = subprocess.run(arguments, cwd=CHECKOUT, capture_output=True, text=True, check=True)
+    return postgres.ensure(directory), decode("provider", json.loads(made.stdout)["provider_id"])
 
 
 def show(size: Size, figures: Figures, copied: Floor) -> None:

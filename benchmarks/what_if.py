@@ -6,7 +6,6 @@ rated: what was billed already would only be read.
 
 from __future__ import annotations
 
-import json
 import os
 import resource
 import shutil
@@ -23,7 +22,7 @@ from uuid import UUID
 import psycopg
 
 from benchmarks import contracts
-from benchmarks.billing_run import CHECKOUT, processor_seconds
+from benchmarks.billing_run import CHECKOUT, opened, processor_seconds
 from benchmarks.contracts import Size
 
 YEAR_HOURS = 365 * 24
@@ -47,14 +46,7 @@ def run(customers: int) -> None:
 
 def measure(directory: Path, size: Size) -> None:
     """The figures, printed."""
-    from core.ids import decode
-    from embedded import postgres
-
-    command = "provider create bench --sandbox --country NL --currency EUR --json --time-zone"
-    arguments = [sys.executable, "-m", "cli", *command.split(), contracts.ZONE]
-    made = subprocess.run(arguments, cwd=CHECKOUT, capture_output=True, text=True, check=True)
-    provider_id = decode("provider", json.loads(made.stdout)["provider_id"])
-    url = postgres.ensure(directory)
+    url, provider_id = opened(directory)
     contracts.fill(url, provider_id, size, YEAR_HOURS)
     contracts.set_clock(url, provider_id, LATER)
     print(f"{size.payers:,} customers with twelve months of hours", flush=True)

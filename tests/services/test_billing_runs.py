@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, date, datetime
 from threading import Barrier, Thread
 from uuid import UUID
 
 import pytest
-from sqlalchemy import event, select, update
+from sqlalchemy import select, update
 
 from billing.postings import Kind
 from core.money import Money
@@ -20,6 +18,7 @@ from runtime.house import House
 from services import ledger, runs
 from tests.builders.billing import POWER, RACK, PriceOf, a_plan, agree, an_account, subscribe
 from tests.builders.runs import bill_at, invoices, lines_of, set_clock, start, work
+from tests.builders.statements import statements
 from tests.conftest import Open
 
 FEBRUARY = datetime(2026, 2, 1, 0, 30, tzinfo=UTC)
@@ -287,21 +286,6 @@ def test_two_workers_share_a_run_and_nobody_is_billed_twice(open_unit: Open, mon
         assert [invoice.number for invoice in found] == [f"INV-2026-{i:06d}" for i in range(1, 15)]
         assert [invoice.account_id for invoice in found] == sorted(invoice.account_id for invoice in found)
         assert ctx.session.get_one(BillingRun, (ctx.provider.id, run)).status == "done"
-
-
-@contextmanager
-def statements(house: House) -> Iterator[list[str]]:
-    """Every statement that goes to the database meanwhile."""
-    seen: list[str] = []
-
-    def note(_connection: object, _cursor: object, statement: str, *_: object) -> None:
-        seen.append(statement)
-
-    event.listen(house.engine, "before_cursor_execute", note)
-    try:
-        yield seen
-    finally:
-        event.remove(house.engine, "before_cursor_execute", note)
 
 
 @pytest.mark.parametrize("usage", [False, True])

@@ -8,7 +8,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from sqlalchemy import event, select, text, update
+from sqlalchemy import select, text, update
 from sqlalchemy.exc import DBAPIError
 
 from billing.changes import Cancel
@@ -17,6 +17,7 @@ from models import providers
 from models.billing import BilledSpan, Charge
 from models.outbox import OutboxEvent
 from models.subscriptions import Subscription, SubscriptionItemTerm
+from runtime.house import House
 from services import accounts, contract_changes, invoicing_charges, plans, previews, provisioning, subscriptions
 from services.change_wishes import Wanted
 from services.context import Context
@@ -26,6 +27,7 @@ from services.sets import add_rows
 from services.subscription_views import SubscriptionView
 from services.subscriptions import Order
 from tests.builders.billing import FLAT, PlanOf, PriceOf, a_plan, an_account
+from tests.builders.statements import statements
 from tests.conftest import Open
 
 FEBRUARY, MARCH = datetime(2026, 2, 1, tzinfo=UTC), datetime(2026, 3, 1, tzinfo=UTC)
@@ -252,21 +254,14 @@ def test_the_application_cannot_rewrite_what_was_agreed_or_sold(open_unit: Open)
             ctx.session.execute(text(statement))
 
 
-def test_lists_of_plans_and_subscriptions_take_as_many_queries_for_many_as_for_one(open_unit: Open) -> None:
+def test_lists_of_plans_and_subscriptions_take_as_many_queries_for_many_as_for_one(
+    open_unit: Open, house: House
+) -> None:
     def counted(ctx: Context) -> int:
-        statements: list[str] = []
-
-        def note(*args: Any) -> None:
-            statements.append(args[2])
-
-        engine = ctx.session.get_bind()
-        event.listen(engine, "before_cursor_execute", note)
-        try:
+        with statements(house) as seen:
             assert plans.list_plans(ctx, Window(50)).rows
             assert subscriptions.list_subscriptions(ctx, Window(50)).rows
-        finally:
-            event.remove(engine, "before_cursor_execute", note)
-        return len(statements)
+        return len(seen)
 
     with open_unit() as ctx:
         ordered(ctx, RACK, POWER)

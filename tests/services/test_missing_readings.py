@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from typing import Any
 
 import pytest
-from sqlalchemy import event, select
+from sqlalchemy import select
 
 from billing.lines import quality_note
 from billing.metering.quality import Shares
@@ -22,6 +21,7 @@ from services.context import Context
 from stores.usage import slots_many
 from tests.builders.metering import Metered, a_metered_point, a_point, assign, hourly, read, take
 from tests.builders.runs import bill_at, invoices, lines_of, set_clock
+from tests.builders.statements import statements
 from tests.conftest import Open
 
 NEW_YEAR = datetime(2026, 1, 1, tzinfo=UTC)
@@ -244,17 +244,8 @@ def test_many_silent_registers_take_as_many_queries_as_one(open_unit: Open, hous
         take(ctx, read(metered.point, NEW_YEAR, "100"), read(metered.point, NEW_YEAR + HOUR, "101"))
 
     def counted() -> int:
-        seen: list[str] = []
-
-        def note(_c: Any, _cursor: Any, statement: str, *_: Any) -> None:
-            seen.append(statement)
-
-        with open_unit() as ctx:
-            event.listen(house.engine, "before_cursor_execute", note)
-            try:
-                assert usage_of(ctx, metered, NEW_YEAR, FEBRUARY, now=FEBRUARY + CLOSED).quality.estimated > 0
-            finally:
-                event.remove(house.engine, "before_cursor_execute", note)
+        with open_unit() as ctx, statements(house) as seen:
+            assert usage_of(ctx, metered, NEW_YEAR, FEBRUARY, now=FEBRUARY + CLOSED).quality.estimated > 0
         return len(seen)
 
     one = counted()
@@ -268,18 +259,10 @@ def test_many_silent_registers_take_as_many_queries_as_one(open_unit: Open, hous
 
 def test_readings_that_nobody_missed_update_no_anomaly(open_unit: Open, house: House) -> None:
     """The audit trail looks at every update, at one that changes nothing too; and these come every hour."""
-    seen: list[str] = []
-
-    def note(_c: Any, _cursor: Any, statement: str, *_: Any) -> None:
-        seen.append(statement)
-
     with open_unit() as ctx:
         point = a_point(ctx)
         take(ctx, *hourly(point, NEW_YEAR, ["100", "101"]))
-        event.listen(house.engine, "before_cursor_execute", note)
-        try:
+        with statements(house) as seen:
             take(ctx, *hourly(point, NEW_YEAR + 2 * HOUR, ["102", "103"]))
-        finally:
-            event.remove(house.engine, "before_cursor_execute", note)
     assert any("INSERT INTO interval" in statement for statement in seen)
     assert not [statement for statement in seen if "UPDATE anomaly" in statement]

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
-from sqlalchemy import event, func, select
+from sqlalchemy import func, select
 
 from models.outbox import OutboxEvent
 from models.spending import SpendingLimit, SpendingNews
@@ -16,24 +15,10 @@ from services.context import Context
 from tests.builders.billing import POWER, PlanOf, Subscribed, a_plan, an_account, subscribe
 from tests.builders.metering import Metered, an_event, send
 from tests.builders.runs import set_clock
+from tests.builders.statements import statements
 from tests.conftest import Open
 
 NOON = datetime(2026, 1, 20, 12, tzinfo=UTC)
-
-
-@contextmanager
-def statements(house: House) -> Iterator[list[str]]:
-    """What is sent to the database meanwhile."""
-    seen: list[str] = []
-
-    def note(_conn: object, _cursor: object, statement: str, *_: object) -> None:
-        seen.append(statement)
-
-    event.listen(house.engine, "before_cursor_execute", note)
-    try:
-        yield seen
-    finally:
-        event.remove(house.engine, "before_cursor_execute", note)
 
 
 def limited(ctx: Context, number: int) -> tuple[PlanOf, list[Subscribed]]:
