@@ -152,21 +152,25 @@ class Metered:
 
         return replace(self, pieces=tuple(sorted(self.pieces, key=rank)))
 
-    def first(self, quantity: Decimal) -> Metered:
-        """As much of it as comes first, up to a quantity; all of it when that is no more."""
+    def first(self, quantity: Decimal, *, passing: bool = True) -> Metered:
+        """As much of it as comes first, up to a quantity; all of it when that is no more.
+
+        Args:
+            passing: the event that passes the quantity belongs to what comes first, not to what is left.
+        """
         if quantity >= self.total:
             return self  # though a part of it may be more, where a later one is taken back
-        return replace(self, pieces=tuple(_first(self.pieces, quantity)))
+        return replace(self, pieces=tuple(_first(self.pieces, quantity, passing)))
 
-    def after(self, quantity: Decimal, *, counted: bool = False) -> Metered:
+    def after(self, quantity: Decimal, *, passing: bool = False) -> Metered:
         """What is left when a quantity is taken off the beginning; nothing when that is no more.
 
         Args:
-            counted: the events of a piece that is cut belong to what is left of it, not to what is taken off.
+            passing: the event that passes the quantity belongs to what is left, not to what comes first.
         """
         if quantity >= self.total:
             return replace(self, pieces=())
-        return replace(self, pieces=tuple(_after(self.pieces, quantity, counted)))
+        return replace(self, pieces=tuple(_after(self.pieces, quantity, passing)))
 
     def grown(self, quantity: Decimal) -> Metered:
         """With a quantity added that has no time and no properties: nobody used it."""
@@ -178,28 +182,38 @@ def plain(quantity: Decimal, count: int | None = None, share: Share = WHOLE) -> 
     return Metered((Piece(quantity, count=int(quantity > 0) if count is None else count),), share=share)
 
 
-def _first(pieces: Iterable[Piece], quantity: Decimal) -> Iterable[Piece]:
-    """The pieces up to a quantity; the one that ends it is cut, and keeps its events."""
+def _first(pieces: Iterable[Piece], quantity: Decimal, passing: bool) -> Iterable[Piece]:
+    """The pieces up to a quantity; the one that passes it is cut."""
     left = quantity
     for piece in pieces:
         if left <= 0:
             return
         if piece.quantity > left:
-            yield replace(piece, quantity=left)
+            yield replace(piece, quantity=left, count=_ended(piece, left) + (passing and _passed(piece, left)))
             return
         yield piece
         left = EXACT.subtract(left, piece.quantity)
 
 
-def _after(pieces: Iterable[Piece], quantity: Decimal, counted: bool) -> Iterable[Piece]:
+def _after(pieces: Iterable[Piece], quantity: Decimal, passing: bool) -> Iterable[Piece]:
     """The pieces after a quantity."""
     left = quantity
     for piece in pieces:
         if left <= 0:
             yield piece
         elif piece.quantity > left:
-            rest = EXACT.subtract(piece.quantity, left)
-            yield replace(piece, quantity=rest, count=piece.count if counted else 0)
+            gone = _ended(piece, left) + (not passing and _passed(piece, left))
+            yield replace(piece, quantity=EXACT.subtract(piece.quantity, left), count=piece.count - gone)
             left = ZERO
         else:
             left = EXACT.subtract(left, piece.quantity)
+
+
+def _ended(piece: Piece, quantity: Decimal) -> int:
+    """How many of a piece's events, which are taken to be equal, are over when a part of its quantity is."""
+    return int(EXACT.divide_int(EXACT.multiply(quantity, Decimal(piece.count)), piece.quantity))
+
+
+def _passed(piece: Piece, quantity: Decimal) -> bool:
+    """Whether an event is cut in two there."""
+    return bool(EXACT.remainder(EXACT.multiply(quantity, Decimal(piece.count)), piece.quantity))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -19,6 +20,11 @@ def _hours(*quantities: str) -> Metered:
     return Metered(tuple(pieces))
 
 
+def _events(*quantities: str) -> Metered:
+    """Events of an hour each."""
+    return _hours(*quantities).changed(lambda piece: replace(piece, count=1))
+
+
 def _priced(**members: Any) -> dict[str, Any]:
     return {"model": "per_unit", "unit_price": "0.25", **members}
 
@@ -30,6 +36,7 @@ _NIGHT = {
     "bands": [{"name": "night", "from": "23:00", "to": "07:00", "unit_price": "1"}],
     "otherwise": {"name": "day", "unit_price": "3"},
 }
+_SHARE = {"model": "percentage", "rate": "10", "fixed_price": "1"}
 _UP = {"mode": "up", "to": "1"}
 
 EXAMPLES = [
@@ -173,12 +180,47 @@ EXAMPLES = [
     ),
     Example(
         why="an event that is partly included pays its fixed price",
-        price={"model": "percentage", "rate": "10", "fixed_price": "1", "included": "50"},
+        price={**_SHARE, "included": "50"},
         quantity="80",
         exact="4",
         parts=[
             {"quantity": "30", "rate": "10", "exact": "3"},
             {"events": "1", "fixed_price": "1", "exact": "1"},
+        ],
+    ),
+    Example(
+        why="an event that passes the commitment pays the fixed price of the overage: 20 of 60 lie above it",
+        price=_priced(commitment={"quantity": "100", "overage": _SHARE}),
+        quantity=None,
+        metered=_events("60", "60"),
+        exact="28",
+        parts=[
+            {"quantity": "100", "unit_price": "0.25", "exact": "25"},
+            {"quantity": "20", "rate": "10", "overage": True, "exact": "2"},
+            {"events": "1", "fixed_price": "1", "overage": True, "exact": "1"},
+        ],
+    ),
+    Example(
+        why="that of the price itself where the overage has none for events: an event pays one fixed price",
+        price={**_SHARE, "commitment": {"quantity": "100", "overage": _OVER}},
+        quantity=None,
+        metered=_events("60", "60"),
+        exact="20",
+        parts=[
+            {"quantity": "100", "rate": "10", "exact": "10"},
+            {"events": "2", "fixed_price": "1", "exact": "2"},
+            {"quantity": "20", "unit_price": "0.4", "overage": True, "exact": "8"},
+        ],
+    ),
+    Example(
+        why="of three equal events of which half is included, two pay",
+        price={**_SHARE, "included": "150"},
+        quantity=None,
+        metered=plain(Decimal(300), count=3),
+        exact="17",
+        parts=[
+            {"quantity": "150", "rate": "10", "exact": "15"},
+            {"events": "2", "fixed_price": "1", "exact": "2"},
         ],
     ),
 ]

@@ -81,7 +81,7 @@ def before_model(modifiers: Modifiers, metered: Metered, steps: list[dict[str, s
         steps.append(_step("round_quantity", metered.total, to=modifiers.rounding.to))
     if modifiers.included:
         included = scaled_quantity(modifiers.included, metered.share)
-        metered = metered.after(included, counted=True)
+        metered = metered.after(included, passing=True)
         steps.append(_step("included", metered.total, included=included))
     return metered
 
@@ -96,9 +96,12 @@ def _rounded(metered: Metered, total: Decimal) -> Metered:
 
 
 def committed_parts(commitment: Commitment, model: Model, metered: Metered, steps: list[dict[str, str]]) -> list[Part]:
-    """The committed quantity by the price, what lies above it by the overage's."""
-    quantity = scaled_quantity(commitment.quantity, metered.share)
-    within, above = metered.first(quantity), metered.after(quantity)
+    """The committed quantity by the price, what lies above it by the overage's.
+
+    The event that passes it is one event and pays one fixed price: that of the overage if it looks at events.
+    """
+    quantity, passing = scaled_quantity(commitment.quantity, metered.share), commitment.overage.needs.events
+    within, above = metered.first(quantity, passing=not passing), metered.after(quantity, passing=passing)
     unused = EXACT.subtract(quantity, within.total)
     if commitment.take_or_pay and unused > 0:
         within = within.grown(unused)

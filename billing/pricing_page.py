@@ -27,6 +27,8 @@ written: `multiplier` (on each slot of usage), `round_quantity`, `included`, `co
 `minimum_amount_price` and `maximum_amount_price`. Rounding and `included` act on the price's total; what is included
 is used up in order of time, and within one slot in the order of bands or cells; minimum and maximum act on the line.
 In a part of a span `included`, `commitment`, minimum and maximum count for that part of them.
+An event (see `percentage`) that passes what is included or committed is one event: what lies on each side of the bound
+is priced there, and its fixed price is due once, above the bound where the price there looks at events, else below.
 """
 
 
