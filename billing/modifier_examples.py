@@ -37,6 +37,12 @@ _NIGHT = {
     "otherwise": {"name": "day", "unit_price": "3"},
 }
 _SHARE = {"model": "percentage", "rate": "10", "fixed_price": "1"}
+_CELLS = {
+    "model": "matrix",
+    "dimensions": ["size"],
+    "cells": [{"size": "s", "unit_price": "2"}, {"size": "l", "unit_price": "1"}],
+    "otherwise": {"unit_price": "1"},
+}
 _UP = {"mode": "up", "to": "1"}
 
 EXAMPLES = [
@@ -145,6 +151,18 @@ EXAMPLES = [
         parts=[
             {"quantity": "100", "unit_price": "0.25", "exact": "25"},
             {"quantity": "20", "unit_price": "1", "band": "night", "overage": True, "exact": "20"},
+        ],
+    ),
+    Example(
+        why="within a slot, cells of the overage are used up in their order too: what is in none of them lies above",
+        price=_priced(commitment={"quantity": "100", "overage": _CELLS}),
+        quantity=None,
+        metered=Metered(tuple(Piece(Decimal(60), properties={"size": size}) for size in ("l", "m", "s"))),
+        exact="105",
+        parts=[
+            {"quantity": "100", "unit_price": "0.25", "exact": "25"},
+            {"quantity": "20", "unit_price": "1", "cell": {"size": "l"}, "overage": True, "exact": "20"},
+            {"quantity": "60", "unit_price": "1", "otherwise": True, "overage": True, "exact": "60"},
         ],
     ),
     Example(

@@ -56,6 +56,7 @@ class Price:
             events=own.events or over.events,
             index=own.index or over.index,
             prorated=own.prorated or over.prorated,
+            cells=own.cells or over.cells,
             draws=own.draws,
             placed=own.placed,
         )
@@ -77,14 +78,15 @@ class Price:
     @cached_property
     def _bare(self) -> bool:
         """Whether the model alone makes the amount, of usage in any order."""
-        return self.modifiers == NONE and not self.model.needs.cells
+        return self.modifiers == NONE and not self.needs.cells
 
     def _rate(self, metered: Metered) -> Rating:
         if self._bare:
             return Rating(self.model.rate(metered))
         steps: list[dict[str, str]] = []
-        if self.model.needs.cells:
-            metered = metered.ordered(self.model.needs.dimensions, self.model.needs.cells)
+        if self.needs.cells:
+            named = self.model.needs if self.model.needs.cells else self.modifiers.needs
+            metered = metered.ordered(named.dimensions, named.cells)
         metered = before_model(self.modifiers, metered, steps)
         if self.modifiers.commitment is not None:
             parts = committed_parts(self.modifiers.commitment, self.model, metered, steps)
