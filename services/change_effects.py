@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import select, update
+from sqlalchemy import update
 
 from billing.beginnings import bill_from, converted
 from billing.changes import Change, Contract, apply
@@ -193,9 +193,3 @@ def _scheduled(ctx: Context, subscription: Subscription) -> tuple[Any, ...]:
         ScheduledChange.subscription_id == subscription.id,
         ScheduledChange.status == "scheduled",
     )
-
-
-def rows_until(ctx: Context, subscription: Subscription, until: datetime) -> list[ScheduledChange]:
-    """The changes that are to come up to an instant, in order."""
-    found = select(ScheduledChange).where(*_scheduled(ctx, subscription), ScheduledChange.effective_at <= until)
-    return list(ctx.session.scalars(found.order_by(ScheduledChange.effective_at, ScheduledChange.id)))

@@ -10,7 +10,7 @@ from sqlalchemy import select
 
 from core.errors import Conflict, NotFound, Refused
 from core.ids import encode
-from core.period import rfc3339, utc
+from core.period import rfc3339
 from models.subscriptions import ScheduledChange, Subscription
 from services import change_effects, change_parts, outbox, subscriptions
 from services.change_bodies import Agreed, ChangeView, agreed_of, shown
@@ -141,12 +141,6 @@ def of_subscription(ctx: Context, subscription_id: UUID, change_id: UUID, *, loc
     if row.subscription_id != subscription_id:
         raise NotFound("change", encode("change", change_id))
     return row
-
-
-def scheduled(ctx: Context, subscription: Subscription, until: datetime) -> list[tuple[datetime, Agreed]]:
-    """What is to come up to an instant, in order."""
-    rows = change_effects.rows_until(ctx, subscription, until)
-    return [(utc(row.effective_at), agreed_of(ctx, row.body)) for row in rows]
 
 
 def facts(row: ScheduledChange) -> dict[str, Any]:

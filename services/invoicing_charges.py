@@ -17,9 +17,8 @@ from sqlalchemy.dialects.postgresql import Range
 
 from billing.adjustments import ADJUSTMENT, Closed, adjust, closed_spans, correct
 from billing.credited_claims import left_of_credited
-from billing.drawdown import DRAWDOWN, drawn, waits_for_usage
+from billing.drawdown import DRAWDOWN, drawn
 from billing.index_spans import index_of, indexed_spans
-from billing.items import USAGE
 from billing.lines import words
 from billing.metered import Index
 from billing.proposal import CREDIT, Parked, Proposal, ProposedCharge, ShrunkClaim, due_spans, propose
@@ -29,6 +28,7 @@ from core.ids import new_id
 from core.period import parse_instant
 from models.billing import BilledSpan
 from services import contract_items, metering_missing
+from services.closing import settled
 from services.context import Context
 from services.contract_items import Contracts
 from services.indexes import load as load_indexes
@@ -72,7 +72,7 @@ def propose_for(ctx: Context, payers: Collection[UUID], as_of: datetime, closed:
     needed = due_spans(contracts.items, as_of, indexes)
     used = slots_many(ctx.session, ctx.provider.id, needed, now=ctx.now) if needed else {}
     proposal = propose(contracts.items, used, as_of, indexes)
-    charges = tuple(c for c in proposal.charges if c.span.end <= closed or not _waits(c))
+    charges = settled(proposal.charges, closed)
     shrunk = {claim.claim_id for claim in proposal.shrunk}
     billed = changed(ctx, closed_spans(contracts.items, since, shrunk, indexes))
     charges += _adjustments(ctx, billed, as_of, indexes)
@@ -95,11 +95,6 @@ def changed(ctx: Context, billed: Sequence[Closed]) -> list[Closed]:
     return [span for span in billed if span.request not in looked or span.request in came]
 
 
-def _waits(charge: ProposedCharge) -> bool:
-    """Whether a charge is made only when the boundary readings of its span had time to arrive."""
-    return charge.kind == USAGE or waits_for_usage(charge)
-
-
 def _adjustments(
     ctx: Context, billed: Collection[Closed], as_of: datetime, indexes: Mapping[str, Index]
 ) -> tuple[ProposedCharge, ...]:
@@ -120,14 +115,6 @@ def _adjusted(
     again = [span for span in billed if span.claim.claim_id in changed]
     requests = [span.request for span in again]
     return adjust(again, slots_many(ctx.session, ctx.provider.id, requests, now=ctx.now), as_of, indexes)
-
-
-def closed_by(ctx: Context, as_of: datetime) -> datetime:
-    """Spans that ended by then are closed: their boundary readings had time to arrive.
-
-    Looking ahead (a dry run), every span that ends by `as_of` counts, as far as its usage is known.
-    """
-    return as_of if as_of > ctx.now else ctx.now - timedelta(minutes=ctx.provider.settings.close_after_minutes)
 
 
 def claim(ctx: Context, proposed: Proposed) -> list[dict[str, Any]]:

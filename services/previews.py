@@ -28,19 +28,18 @@ from core.ids import new_id
 from core.period import Period
 from models.subscriptions import Subscription
 from services import (
-    change_effects,
     contract_changes,
     contract_items,
     contract_prices,
-    contracts,
+    contracts_ahead,
     coupons_applied,
-    coupons_redeemed,
     subscriptions,
 )
-from services.change_bodies import Agreed
 from services.change_wishes import Wanted
+from services.closing import closed_by, settled
 from services.context import Context
 from services.indexes import load as load_indexes
+from services.savepoints import taken_back
 from services.subscriptions import CheckedOrder, Order
 from stores.usage import slots_many
 
@@ -95,7 +94,9 @@ def of_order(ctx: Context, order: Order, as_of: datetime | None) -> Preview:
     unused = {request: _nothing(request) for request in due_spans(items, until, indexes)}
     coupons = tuple(each.terms for each in checked.coupons)
     redeemed = {items[0].subscription_id: Redeemed(coupons)} if coupons else {}
-    return _preview(items, propose(items, unused, until, indexes), redeemed, checked.currency, until)
+    closed = closed_by(ctx, until)
+    proposal = propose(items, unused, until, indexes)
+    return _preview(items, proposal, redeemed, checked.currency, until, closed)
 
 
 def of_change(
@@ -104,8 +105,10 @@ def of_change(
     """What a running subscription would be billed up to an instant, and given back, with a change.
 
     Args:
-        as_of: by default when the change takes effect, or now where that is past. What is scheduled until then is
-            taken into account; what takes effect later, the change itself too, has changed nothing by then.
+        as_of: by default when the change takes effect, or now where that is past; then usage that ends with the
+            change is shown as well, though its last readings may be on their way. What happens until then (what is
+            scheduled, the end of a trial) is taken into account; what takes effect later, the change itself too,
+            has changed nothing by then.
 
     Raises:
         As `contract_changes.make`. Conflict: `subscription_not_started`.
@@ -117,36 +120,29 @@ def of_change(
         raise Conflict("subscription_not_started", "This subscription has not started; preview its order instead.")
     at = contract_changes.when(ctx, subscription, agreed, effective)
     until = _until(ctx, as_of or max(at, ctx.now))
-    contract = contracts.load(ctx, subscription)
-    for instant, each in _to_come(contract_changes.scheduled(ctx, subscription, until), at, agreed):
-        if instant > until:
-            break
-        contract = change_effects.changed(ctx, subscription, contract, each, instant)
-        if each.cancel is not None:
-            break  # nothing changes after the end
-    redeemed = coupons_redeemed.load(ctx, Subscription.id == subscription.id)
-    return _billed(ctx, contract.billed, redeemed, subscription.currency, until)
+    with taken_back(ctx):
+        if at <= until:
+            contract_changes.make(ctx, subscription.id, wanted, effective)
+        contracts_ahead.let_pass(ctx, Subscription.id == subscription_id, until)
+        found = contract_items.load_subscription(ctx, subscription_id)
+        closed = until if as_of is None else closed_by(ctx, until)
+        return _billed(ctx, found.items, found.redeemed, subscription.currency, until, closed)
 
 
 def _billed(
-    ctx: Context, items: Sequence[Item], redeemed: Mapping[UUID, Redeemed], currency: str, until: datetime
+    ctx: Context,
+    items: Sequence[Item],
+    redeemed: Mapping[UUID, Redeemed],
+    currency: str,
+    until: datetime,
+    closed: datetime,
 ) -> Preview:
     """What a running subscription would be billed up to an instant, from the usage that is known."""
     _check_length(items, until)
     indexes = load_indexes(ctx, indexed_spans(items, until, until))
     needed = due_spans(items, until, indexes)
     used = slots_many(ctx.session, ctx.provider.id, needed, now=ctx.now) if needed else {}
-    return _preview(items, propose(items, used, until, indexes), redeemed, currency, until)
-
-
-def _to_come(
-    scheduled: Sequence[tuple[datetime, Agreed]], at: datetime, agreed: Agreed
-) -> list[tuple[datetime, Agreed]]:
-    """What happens in order: what is scheduled, the change, and the end of a pause that it brings with it."""
-    changes = [*scheduled, (at, agreed)]
-    if agreed.pause is not None and agreed.pause.until is not None:
-        changes.append((agreed.pause.until, Agreed(resume=True)))
-    return sorted(changes, key=lambda entry: entry[0])
+    return _preview(items, propose(items, used, until, indexes), redeemed, currency, until, closed)
 
 
 def of_coupon(
@@ -167,12 +163,15 @@ def of_coupon(
     if subscription.status == PENDING:
         raise Conflict("subscription_not_started", "This subscription has not started; preview its order instead.")
     until = _until(ctx, as_of or ctx.now)
-    found = contract_items.load_subscription(ctx, subscription.id)
-    before = found.redeemed.get(subscription.id, Redeemed(()))
     applied = replace(applying.wanted.terms, starts_at=applying.starts_at)
-    its = sorted((*before.coupons, applied), key=lambda each: each.order)
-    redeemed = {subscription.id: replace(before, coupons=tuple(its))}
-    return _billed(ctx, found.items, redeemed, subscription.currency, until)
+    with taken_back(ctx):
+        contracts_ahead.let_pass(ctx, Subscription.id == subscription_id, until)
+        found = contract_items.load_subscription(ctx, subscription_id)
+        before = found.redeemed.get(subscription_id, Redeemed(()))
+        its = sorted((*before.coupons, applied), key=lambda each: each.order)
+        redeemed = {subscription_id: replace(before, coupons=tuple(its))}
+        closed = closed_by(ctx, until)
+        return _billed(ctx, found.items, redeemed, subscription.currency, until, closed)
 
 
 def _until(ctx: Context, as_of: datetime) -> datetime:
@@ -225,10 +224,19 @@ def _nothing(request: SlotRequest) -> Usage:
 
 
 def _preview(
-    items: Sequence[Item], proposal: Proposal, redeemed: Mapping[UUID, Redeemed], currency: str, as_of: datetime
+    items: Sequence[Item],
+    proposal: Proposal,
+    redeemed: Mapping[UUID, Redeemed],
+    currency: str,
+    as_of: datetime,
+    closed: datetime,
 ) -> Preview:
-    """Lines in the order of their dates, and beside them the spans that billing would park."""
-    charges = left_of_credited(items, reduced(items, proposal.charges, redeemed))
+    """Lines in the order of their dates, and beside them the spans that billing would park.
+
+    Args:
+        closed: usage of spans that end later is left out, as billing leaves it for the next time.
+    """
+    charges = left_of_credited(items, reduced(items, settled(proposal.charges, closed), redeemed))
     lines = [_line(charge) for charge in (*charges, *drawn(items, charges, as_of))]
     ordered = sorted(lines, key=lambda x: (x.due_at, x.charge_code))
     subtotal = sum(line.amount for line in lines)

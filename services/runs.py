@@ -34,6 +34,7 @@ from services import (
     invoicing_finalize,
     invoicing_taxes,
 )
+from services.closing import closed_by
 from services.context import Context
 from services.documents import Document, drafts_of
 from services.savepoints import failure_of, reason_of
@@ -206,7 +207,7 @@ def _failure(ctx: Context, run: BillingRun, bill_on: Mapping[UUID, date]) -> Exc
 
 
 def _bill(ctx: Context, run: BillingRun, bill_on: Mapping[UUID, date]) -> None:
-    proposed = invoicing_charges.propose_for(ctx, bill_on, run.as_of, invoicing_charges.closed_by(ctx, run.as_of))
+    proposed = invoicing_charges.propose_for(ctx, bill_on, run.as_of, closed_by(ctx, run.as_of))
     charges = invoicing_charges.claim(ctx, proposed)
     invoicing_documents.draft(ctx, run.id, bill_on, run.as_of, charges, finalizes=run.finalizes)
     parked = proposed.parked_by_payer()

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
@@ -17,12 +16,14 @@ from core.errors import Conflict, Invalid
 from models.accounts import Account
 from models.billing import BillingRun, BillingRunPayer, Invoice, InvoiceLine
 from models.credit_notes import CreditNote, CreditNoteLine
-from services import draft_approval, invoicing_pdf, lookups, runs
+from models.subscriptions import Subscription
+from services import contracts_ahead, draft_approval, invoicing_pdf, lookups, runs
 from services.context import Context, visible
 from services.credit_notes_view import credit_note_json
 from services.credit_notes_view import line_json as note_line_json
 from services.invoicing_view import invoice_json, line_json
 from services.paging import Slice, Window, in_order, newest_first
+from services.savepoints import taken_back
 from services.sets import among
 
 # A run for a few accounts is done while the caller waits; a dry run always is, so it has a limit.
@@ -118,7 +119,8 @@ def dry_run(ctx: Context, *, as_of: datetime | None = None, accounts: Sequence[s
     """What `create` would bill, by doing it and taking it back: the same functions, nothing stored.
 
     Args:
-        as_of: may lie ahead; then it is what would be billed if nothing more happened until then.
+        as_of: may lie ahead; then it is what would be billed if nobody did anything more until then: what is scheduled
+            happens, orders start, trials and terms end.
 
     Raises:
         Invalid: `too_many_accounts`. UnknownReference: `account_unknown`.
@@ -136,20 +138,14 @@ def tried(ctx: Context, until: datetime, accounts: Sequence[str] | None) -> DryR
     payers = _payers(ctx, until, accounts)
     if len(payers) > DRY_MOST:
         raise Invalid("too_many_accounts", f"A dry run is for {DRY_MOST} payers at most: name accounts.", "/accounts")
+    if until > ctx.now:
+        tree = select(Account.id).where(
+            Account.provider_id == ctx.provider.id, among(Account.payer_id, [payer_id for payer_id, _ in payers])
+        )
+        contracts_ahead.let_pass(ctx, Subscription.account_id.in_(tree), until)
     run = runs.make(ctx, until, runs.REQUEST, payers, finalizes=True)
     _bill_all(ctx, run.id)
     return DryRun(until, _documents(ctx, run.id), _credit_notes(ctx, run.id), _payers_of(ctx, run.id))
-
-
-@contextmanager
-def taken_back(ctx: Context) -> Iterator[None]:
-    """Whatever is done within is undone at the end; what was read stays readable."""
-    hints = list(ctx.hints)
-    with ctx.session.begin_nested() as attempt:  # a savepoint
-        yield
-        ctx.session.expunge_all()
-        attempt.rollback()  # to the savepoint
-    ctx.hints[:] = hints
 
 
 def approve(ctx: Context, run_id: UUID) -> RunView:

@@ -1,9 +1,10 @@
-"""Steps that may fail without taking with them what else their transaction does."""
+"""Steps that may fail without taking with them what else their transaction does, and steps that are only tried."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from sqlalchemy.exc import OperationalError
@@ -43,3 +44,14 @@ def reason_of(failure: Exception) -> tuple[str, str]:
     if isinstance(failure, Refused):
         return failure.code, failure.detail
     return "unexpected", f"{type(failure).__name__}: the log has more."
+
+
+@contextmanager
+def taken_back(ctx: Context) -> Iterator[None]:
+    """Whatever is done within is undone at the end; what was read stays readable."""
+    hints = list(ctx.hints)
+    with ctx.session.begin_nested() as attempt:  # a savepoint
+        yield
+        ctx.session.expunge_all()
+        attempt.rollback()  # to the savepoint
+    ctx.hints[:] = hints

@@ -19,8 +19,8 @@ from core.ids import encode
 from models.simulations import Simulation
 from models.subscriptions import Subscription
 from services import simulation_steps
+from services.closing import closed_by
 from services.context import Context
-from services.invoicing_charges import closed_by
 from services.simulation_prices import Trying
 from stores.usage import backend
 

@@ -27,8 +27,8 @@ from models.simulations import Simulation
 from models.subscription_parts import SubscriptionPart
 from models.subscriptions import Subscription
 from services import contract_calendars, contract_items, indexes, subscription_parts
+from services.closing import closed_by
 from services.context import Context, visible
-from services.invoicing_charges import closed_by
 from services.sets import among
 from services.simulation_prices import Trying
 from stores.statements import weighed

@@ -24,9 +24,9 @@ from models.catalog import Plan
 from models.simulations import PlanOffer
 from models.subscriptions import Subscription
 from services import contract_prices, contracts, indexes, lookups, plan_offers, plans, subscription_parts
+from services.closing import closed_by
 from services.context import Context, visible
 from services.contract_changes import ENDED
-from services.invoicing_charges import closed_by
 from services.parts_wanted import goes_with, part_of
 from services.plan_offers import COMPANION, SUCCESSOR
 from services.plans import VersionView

@@ -25,11 +25,13 @@ from models.accounts import Account
 from models.billing import BillingRunPayer, Invoice, InvoiceLine
 from models.credit_notes import CreditNote, CreditNoteLine
 from services import contract_items, invoicing_charges, invoicing_documents, lookups, runs_on_request
+from services.closing import closed_by
 from services.context import Context
 from services.contract_items import Contracts
 from services.credit_notes_drafts import SHARED
 from services.invoicing_documents import Due
 from services.runs_on_request import DryCreditNote, DryDocument
+from services.savepoints import taken_back
 from services.so_far import so_far
 
 _TICK = timedelta(microseconds=1)
@@ -166,7 +168,7 @@ def unbilled(ctx: Context, account_id: UUID) -> Unbilled:
         As `paying`.
     """
     payer = paying(ctx, account_id)
-    with runs_on_request.taken_back(ctx):
+    with taken_back(ctx):
         dry = runs_on_request.tried(ctx, ctx.now, [encode("account", payer.id)])
         contracts = contract_items.load(ctx, [payer.id])
         running = _running(ctx, contracts)
@@ -180,7 +182,7 @@ def unbilled(ctx: Context, account_id: UUID) -> Unbilled:
 
 def _running(ctx: Context, contracts: Contracts) -> list[SoFar]:
     """Usage of spans that a billing run does not take yet: those that have begun and are not closed."""
-    asked = Period(invoicing_charges.closed_by(ctx, ctx.now), ctx.now + _TICK)
+    asked = Period(closed_by(ctx, ctx.now), ctx.now + _TICK)
     return [each for each in so_far(ctx, [(item, asked) for item in contracts.items]) if not _is_billed(each)]
 
 

@@ -26,6 +26,7 @@ from services import invoicing_lines, invoicing_pdf, previews, runs_on_request, 
 from services.context import Context
 from services.invoicing_snapshots import buyer_snapshot, seller_snapshot
 from services.runs_on_request import DryDocument, DryRun
+from services.savepoints import taken_back
 from services.subscriptions import Order
 from services.unbilled import Unbilled, paying
 
@@ -78,7 +79,7 @@ def order_pdf(ctx: Context, order: Order, as_of: datetime | None) -> bytes:
     until = as_of or max(start, ctx.now)
     if not max(start, ctx.now) <= until <= ctx.now + previews.AHEAD_MOST:
         raise Invalid("as_of_out_of_range", "A preview looks ahead from the start on, at most five years.", "/as_of")
-    with runs_on_request.taken_back(ctx):
+    with taken_back(ctx):
         ordered = subscriptions.create(ctx, order)
         if ordered.start_at is None or ordered.start_at > ctx.now:
             subscription_steps.start(replace(ctx, now=max(start, ctx.now)), ordered, start)

@@ -38,8 +38,8 @@ from services import (
 )
 from services.change_bodies import Agreed, body_of
 from services.change_dates import running_term
+from services.closing import closed_by
 from services.context import Context
-from services.invoicing_charges import closed_by
 from services.outbox import Emission
 from services.parts_wanted import part_of
 from services.sets import add_rows, among
