@@ -8,6 +8,7 @@ from uuid import UUID
 
 from sqlalchemy import select
 
+from billing.states.subscription import END_TRIAL, PENDING, SUBSCRIPTION
 from core.errors import Conflict, NotFound, Refused
 from core.ids import encode
 from core.period import rfc3339
@@ -45,14 +46,18 @@ def make(ctx: Context, subscription_id: UUID, wanted: Wanted, effective: str | d
 
 
 def when(ctx: Context, subscription: Subscription, agreed: Agreed, effective: str | datetime) -> datetime:
-    """When a change takes effect, if it may: what is to be done by now must be possible now.
+    """When a change takes effect, if it may: what is to be done by now must be possible now, and there must be a trial
+    to end.
 
     Raises:
         As `make`.
     """
     at = effective_at(ctx, subscription, agreed, effective)
+    begins_with_trial = subscription.status == PENDING and subscription.trial is not None
     if at <= ctx.now:
         change_effects.check_status(subscription, agreed)
+    elif agreed.convert and not begins_with_trial:  # what is in no trial now will never be in one
+        SUBSCRIPTION.apply(subscription.status, END_TRIAL)
     return at
 
 

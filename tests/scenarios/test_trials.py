@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 from uuid import UUID
 
+import pytest
 from sqlalchemy import select, update
 
 from core.ids import new_id
@@ -107,6 +108,19 @@ def test_a_trial_is_not_converted_when_it_is_over(client: Caller, provider_id: U
     client.made(f"/v1/subscriptions/{key}/changes", {"effective": "period_end", "convert": True})
     advance(client, provider_id, "2026-02-10T00:00:00Z")
     assert status(client, key) == "active"
+
+
+@pytest.mark.parametrize("start", [NOW, "2026-02-01T00:00:00Z"])
+def test_no_end_of_a_trial_is_scheduled_where_there_is_none(client: Caller, start: str) -> None:
+    """Nothing brings a trial to a contract that has begun without: it would only wait to fail."""
+    furnish(client)
+    key = subscribe(client, start={"at": start})
+    for route in ("changes", "preview-change"):
+        later = {"effective": {"at": "2026-02-10T00:00:00Z"}, "convert": True}
+        answer = client.post(f"/v1/subscriptions/{key}/{route}", later)
+        refused = "illegal_transition" if start == NOW or route == "changes" else "subscription_not_started"
+        assert (answer.status_code, answer.json["code"]) == (409, refused)
+    assert client.get(f"/v1/subscriptions/{key}/changes").json["data"] == []
 
 
 def test_what_is_changed_within_a_trial_holds_when_it_ends(client: Caller, provider_id: UUID) -> None:
