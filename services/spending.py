@@ -21,7 +21,7 @@ from core.period import Period, rfc3339, utc
 from models.accounts import Account
 from models.spending import SpendingCrossing, SpendingLimit, SpendingNews
 from models.subscriptions import Subscription
-from services import contract_items, outbox
+from services import contract_items, outbox, spending_news
 from services.context import Context
 from services.outbox import Emission
 from services.sets import add_rows, among
@@ -50,6 +50,7 @@ def look(ctx: Context) -> int:
     items = _items(ctx, watched)
     begins = {each.row.id: each.looked_at_from(items) for each in watched}
     spent = _spent(ctx, watched, items, begins)
+    spending_news.note_ends(ctx, _ends(spent, since, ctx.now))
     return _tell(ctx, [(each, total) for each in watched for total in each.reached(spent, begins[each.row.id])])
 
 
@@ -162,6 +163,12 @@ def _spent(
     for part in net_so_far(ctx, asked):
         found[part.item.subscription_id].append(part)
     return found
+
+
+def _ends(spent: Mapping[UUID, Sequence[SoFar]], looked_at: Iterable[UUID], now: datetime) -> dict[UUID, datetime]:
+    """When the first of the spans ends that run now, by subscription."""
+    ends = {sub: [each.full.end for each in spent.get(sub, ()) if each.full.end > now] for sub in looked_at}
+    return {subscription: min(some) for subscription, some in ends.items() if some}
 
 
 def _tell(ctx: Context, found: Sequence[tuple[_Watched, Sum]]) -> int:

@@ -13,6 +13,7 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, Select, and_, func, literal, or_, select
 
 from core.ids import new_id
+from core.period import utc
 from models.accounts import Account
 from models.places import Assignment, Register
 from models.spending import SpendingLimit, SpendingNews
@@ -21,7 +22,7 @@ from services.context import Context
 from services.sets import add_rows, among
 
 JOB = "spending"
-HOUR = timedelta(hours=1)
+TICK = timedelta(microseconds=1)
 
 
 def note_events(ctx: Context, used: Iterable[tuple[UUID, datetime]]) -> None:
@@ -75,6 +76,24 @@ def note_limit(ctx: Context, limit: SpendingLimit) -> None:
     wanted = list(ctx.session.scalars(_limited(ctx, here)))
     looks = (ctx.now, ctx.now + timedelta(minutes=1))
     _add(ctx, [(subscription, ctx.now, at) for subscription in wanted for at in looks])
+
+
+def note_ends(ctx: Context, ends: Mapping[UUID, datetime]) -> None:
+    """Note that subscriptions are to be looked at again when their spans have ended and been billed, if that is not
+    noted yet: a level lasts into the next span, a minimum is due there, and what was not read is estimated, though
+    nothing is reported.
+    """
+    rows = ctx.session.execute(
+        select(SpendingNews.subscription_id, SpendingNews.from_at).where(
+            SpendingNews.provider_id == ctx.provider.id,
+            among(SpendingNews.subscription_id, ends),
+            SpendingNews.look_at > ctx.now,
+        )
+    )
+    noted = {(row.subscription_id, utc(row.from_at)) for row in rows}
+    closed = timedelta(minutes=ctx.provider.settings.close_after_minutes)
+    lasts = [(subscription, end, end - TICK) for subscription, end in ends.items()]
+    _add(ctx, [(sub, last, end + closed) for sub, end, last in lasts if (sub, last) not in noted])
 
 
 def _limited(ctx: Context, *wanted: ColumnElement[bool]) -> Select[UUID]:

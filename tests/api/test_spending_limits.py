@@ -149,6 +149,38 @@ def test_a_limit_says_nothing_of_spans_that_ended_before_it_was_set(sandbox: San
     assert look(sandbox) == []
 
 
+def test_a_level_that_lasts_into_the_next_span_reaches_the_limit_there_though_nothing_is_reported(
+    sandbox: Sandbox,
+) -> None:
+    level = {"code": "vms", "name": "Machines", "unit": "machines", "aggregation": "latest"}
+    sandbox.client.made("/v1/meters", level)
+    subscription = sandbox.subscribe(sandbox.plan(PER_KWH, meter="vms"))
+    sandbox.advance("2026-01-15T00:00:00Z")
+    limit(sandbox, subscription)
+    event = {"id": "v1", "subscription": subscription, "meter": "vms", "at": "2026-01-14T00:00:00Z", "quantity": "100"}
+    sandbox.client.made("/v1/usage/events", {"events": [event]})
+    assert [start for _, start, _ in look(sandbox)] == ["2026-01-01"]
+    sandbox.advance("2026-03-02T00:00:00Z")
+    assert [start for _, start, _ in told(sandbox)] == ["2026-01-01", "2026-02-01", "2026-03-01"]
+
+
+def test_a_minimum_reaches_a_limit_in_every_span(sandbox: Sandbox) -> None:
+    subscription = sandbox.subscribe(sandbox.plan({**PER_KWH, "minimum_amount_price": "60"}))
+    limit(sandbox, subscription)
+    assert [start for _, start, _ in look(sandbox)] == ["2026-01-01"]
+    sandbox.advance("2026-02-02T00:00:00Z")
+    assert [start for _, start, _ in told(sandbox)] == ["2026-01-01", "2026-02-01"]
+
+
+def test_nothing_is_looked_at_any_more_when_a_limit_is_gone(sandbox: Sandbox) -> None:
+    subscription = sandbox.subscribe(sandbox.plan({**PER_KWH, "minimum_amount_price": "60"}))
+    made = limit(sandbox, subscription)
+    assert len(look(sandbox)) == 1
+    sandbox.client.delete(f"/v1/spending-limits/{made['id']}")
+    sandbox.advance("2026-03-02T00:00:00Z")
+    assert len(told(sandbox)) == 1
+
+
 def test_what_is_reported_ahead_counts_when_its_time_has_come(sandbox: Sandbox, subscription: str) -> None:
     limit(sandbox, subscription)
     sandbox.use(subscription, "2026-01-20T10:30:00Z", "100")

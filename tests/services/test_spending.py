@@ -44,9 +44,9 @@ def told(ctx: Context) -> int:
 
 
 def waiting(ctx: Context) -> int:
-    return ctx.session.execute(
-        select(func.count()).select_from(SpendingNews).where(SpendingNews.provider_id == ctx.provider.id)
-    ).scalar_one()
+    """How many news are due to be looked at."""
+    due = (SpendingNews.provider_id == ctx.provider.id, SpendingNews.look_at <= ctx.now)
+    return ctx.session.execute(select(func.count()).select_from(SpendingNews).where(*due)).scalar_one()
 
 
 def test_a_look_takes_the_same_number_of_queries_however_many_limits_there_are(open_unit: Open, house: House) -> None:
@@ -93,6 +93,21 @@ def test_usage_that_is_not_stored_leaves_no_news(open_unit: Open) -> None:
         raise KeyboardInterrupt
     with open_unit() as ctx:
         assert waiting(ctx) == 0
+
+
+def test_the_end_of_a_span_is_noted_once_however_often_usage_comes(open_unit: Open) -> None:
+    set_clock(open_unit, NOON)
+    with open_unit() as ctx:
+        plan, subscribed = limited(ctx, 2)
+    for tag in ("a", "b", "c"):
+        with open_unit() as ctx:
+            use(ctx, plan, subscribed, tag)
+        with open_unit() as ctx:
+            spending.look(ctx)
+    ends = select(SpendingNews.look_at, func.count()).group_by(SpendingNews.look_at)
+    with open_unit() as ctx:
+        found = ctx.session.execute(ends.where(SpendingNews.look_at > NOON + timedelta(hours=1))).all()
+    assert [count for _, count in found] == [2]
 
 
 def test_without_a_limit_usage_costs_no_statement_more(open_unit: Open, house: House) -> None:
