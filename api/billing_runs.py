@@ -38,6 +38,7 @@ class BillingRuns(MethodView):
         as_of_in_future="Only a dry run looks ahead.",
         account_unknown="There is no such account.",
         too_many_accounts="A dry run is for some hundred payers at most.",
+        too_many_changes="A dry run looks ahead at some hundred changes of contract at most.",
     )
     @blp.arguments(BillingRunNew, example={"as_of": "2026-02-01T00:30:00Z", "dry_run": True})
     @blp.response(201, BillingRun)

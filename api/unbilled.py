@@ -19,7 +19,10 @@ blp = blueprint("unbilled", "What is not billed yet, and what a bill would be: n
 PDF = {"type": "string", "format": "binary"}
 CSV = {"type": "string"}
 NOT_PAYING = {"account_does_not_pay": "Another account pays for this one."}
-TOO_FAR = {"as_of_out_of_range": "A pro forma looks ahead, at most five years."}
+TOO_FAR = {
+    "as_of_out_of_range": "A pro forma looks ahead, at most five years.",
+    "too_many_changes": "It looks ahead at some hundred changes of contract at most.",
+}
 
 
 @blp.route("/v1/accounts/<id(account):account_id>/unbilled")

@@ -4,7 +4,7 @@ does it when its time comes. The caller takes it back (`services.savepoints.take
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -35,9 +35,14 @@ def let_pass(ctx: Context, wanted: ColumnElement[bool], until: datetime) -> None
         wanted: a condition on `Subscription`. Terms that are renewed and reminders are passed over: they change
             nothing that is billed or allowed.
     """
-    found = _due(ctx, wanted, until).subquery()
-    for subscription_id in ctx.session.scalars(select(found.c.subscription_id).distinct()).all():
+    for subscription_id in changing(ctx, wanted, until):
         _pass(ctx, Subscription.id == subscription_id, until)
+
+
+def changing(ctx: Context, wanted: ColumnElement[bool], until: datetime) -> Sequence[UUID]:
+    """The subscriptions of which something falls due up to and including an instant."""
+    found = _due(ctx, wanted, until).subquery()
+    return ctx.session.scalars(select(found.c.subscription_id).distinct()).all()
 
 
 def _pass(ctx: Context, wanted: ColumnElement[bool], until: datetime) -> None:

@@ -26,9 +26,10 @@ from services.paging import Slice, Window, in_order, newest_first
 from services.savepoints import taken_back
 from services.sets import among
 
-# A run for a few accounts is done while the caller waits; a dry run always is, so it has a limit.
+# A run for a few accounts is done while the caller waits; a dry run always is, so it has limits.
 AT_ONCE_MOST = 25
 DRY_MOST = 200
+CHANGING_MOST = 200
 
 
 @dataclass(frozen=True)
@@ -115,34 +116,50 @@ def create(
     return view(ctx, run)
 
 
-def dry_run(ctx: Context, *, as_of: datetime | None = None, accounts: Sequence[str] | None = None) -> DryRun:
+def dry_run(
+    ctx: Context, *, as_of: datetime | None = None, accounts: Sequence[str] | None = None, pointer: str = "/as_of"
+) -> DryRun:
     """What `create` would bill, by doing it and taking it back: the same functions, nothing stored.
 
     Args:
         as_of: may lie ahead; then it is what would be billed if nobody did anything more until then: what is scheduled
             happens, orders start, trials and terms end.
+        pointer: to `as_of`, where it was asked for.
 
     Raises:
-        Invalid: `too_many_accounts`. UnknownReference: `account_unknown`.
+        Invalid: `too_many_accounts`, `too_many_changes`. UnknownReference: `account_unknown`.
     """
+    until = as_of or ctx.now
     with taken_back(ctx):
-        return tried(ctx, as_of or ctx.now, accounts)
+        if until > ctx.now:
+            _let_pass(ctx, until, accounts, pointer)
+        return tried(ctx, until, accounts)
+
+
+def _let_pass(ctx: Context, until: datetime, accounts: Sequence[str] | None, pointer: str) -> None:
+    """Do what falls due of all that these accounts' payers pay for.
+
+    Raises:
+        Invalid: `too_many_changes`: each is done as it will be, which takes its time.
+    """
+    payers = [payer_id for payer_id, _ in _payers(ctx, until, accounts)]
+    tree = select(Account.id).where(Account.provider_id == ctx.provider.id, among(Account.payer_id, payers))
+    paid_for = Subscription.account_id.in_(tree)
+    if len(contracts_ahead.changing(ctx, paid_for, until)) > CHANGING_MOST:
+        detail = f"More than {CHANGING_MOST} contracts change by then: look less far ahead, or at fewer accounts."
+        raise Invalid("too_many_changes", detail, pointer)
+    contracts_ahead.let_pass(ctx, paid_for, until)
 
 
 def tried(ctx: Context, until: datetime, accounts: Sequence[str] | None) -> DryRun:
     """Do a dry run within `taken_back`: until that ends, what it billed is billed.
 
     Raises:
-        As `dry_run`.
+        Invalid: `too_many_accounts`. UnknownReference: `account_unknown`.
     """
     payers = _payers(ctx, until, accounts)
     if len(payers) > DRY_MOST:
         raise Invalid("too_many_accounts", f"A dry run is for {DRY_MOST} payers at most: name accounts.", "/accounts")
-    if until > ctx.now:
-        tree = select(Account.id).where(
-            Account.provider_id == ctx.provider.id, among(Account.payer_id, [payer_id for payer_id, _ in payers])
-        )
-        contracts_ahead.let_pass(ctx, Subscription.account_id.in_(tree), until)
     run = runs.make(ctx, until, runs.REQUEST, payers, finalizes=True)
     _bill_all(ctx, run.id)
     return DryRun(until, _documents(ctx, run.id), _credit_notes(ctx, run.id), _payers_of(ctx, run.id))

@@ -41,13 +41,13 @@ def next_bill(ctx: Context, account_id: UUID, as_of: datetime | None = None) -> 
         as_of: by default the instant of its next bill date.
 
     Raises:
-        NotFound. Conflict: `account_does_not_pay`. Invalid: `as_of_out_of_range`.
+        NotFound. Conflict: `account_does_not_pay`. Invalid: `as_of_out_of_range`, `too_many_changes`.
     """
     payer = paying(ctx, account_id)
     until = as_of or payer.next_bill_at or ctx.now
     if not ctx.now <= until <= ctx.now + previews.AHEAD_MOST:
         raise Invalid("as_of_out_of_range", "A pro forma looks ahead, at most five years.", "?as_of")
-    return runs_on_request.dry_run(ctx, as_of=until, accounts=[encode("account", payer.id)])
+    return runs_on_request.dry_run(ctx, as_of=until, accounts=[encode("account", payer.id)], pointer="?as_of")
 
 
 def pro_forma_pdf(ctx: Context, account_id: UUID, as_of: datetime | None, number: int) -> bytes:
@@ -87,7 +87,7 @@ def order_pdf(ctx: Context, order: Order, as_of: datetime | None) -> bytes:
         payer.invoice_grouping = PER_SUBSCRIPTION
         ctx.session.flush()
         key = encode("subscription", ordered.id)
-        dry = runs_on_request.dry_run(ctx, as_of=until, accounts=[encode("account", payer.id)])
+        dry = runs_on_request.tried(ctx, until, [encode("account", payer.id)])
         found = [document for document in dry.documents if document.invoice.grouping_key == key]
         drawn = [_pro_forma(ctx, document) for document in found]
     if not drawn:

@@ -9,6 +9,7 @@ import pytest
 from sqlalchemy import update
 
 from models.payments import PaymentMethod
+from services import runs_on_request
 from tests.api.conftest import Caller, app, client, new_caller
 from tests.builders.catalog import ENERGY, RACK, plan_price
 from tests.builders.contracts import advance, change, charged, furnish, subscribe
@@ -113,6 +114,24 @@ def test_a_dry_run_ahead_does_what_is_scheduled_until_then(
     advance(client, provider_id, APRIL)
     assert sums(charged(client)) == sums(expected)
     assert ("rack", "recurring", "2026-02-20", "2026-03-01", 9964) in expected  # 9 of 28 days
+
+
+def test_a_dry_run_ahead_is_refused_where_too_much_would_change(
+    client: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each change is done as it will be, which takes its time; what is due now needs none of it."""
+    furnish(client)
+    for key in (subscribe(client), subscribe(client)):
+        change(client, key, at("02-10"), cancel=True)
+    monkeypatch.setattr(runs_on_request, "CHANGING_MOST", 1)
+    assert sums(dry(client, "2026-02-09T00:00:00Z"))["setup"] == 19800
+    answers = (
+        client.post("/v1/billing-runs", {"dry_run": True, "as_of": APRIL}),
+        client.get(f"/v1/accounts/{client.get('/v1/accounts').json['data'][0]['id']}/pro-forma?as_of={APRIL}"),
+    )
+    refused = [(answer.status_code, answer.json["code"]) for answer in answers]
+    assert refused == [(422, "too_many_changes")] * 2
+    assert [answer.json["errors"][0].get("pointer") for answer in answers] == ["/as_of", None]
 
 
 def test_a_term_that_expires_ends_what_is_scheduled_beyond_it(client: Caller, provider_id: UUID) -> None:
