@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
+from collections import defaultdict
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -15,8 +16,9 @@ from billing.metered import Index, Metered, Needs, Piece
 from billing.metering.aggregations.protocol import Aggregation, Reduced
 from billing.metering.grids import merged
 from billing.metering.quality import NONE, Shares
-from billing.metering.slots import Cell, Slot, SlotRequest, Usage
+from billing.metering.slots import Cell, Event, Slot, SlotRequest, Usage
 from billing.proration import WHOLE, Share
+from core.decimals import EXACT, exact_sum
 from core.errors import Refused
 from core.period import Period
 
@@ -118,8 +120,7 @@ class Counting:
 
     def _pieces(self, used: Usage, reduced: list[Reduced]) -> Iterable[Piece]:
         if self.needs.events:
-            for event in used.events:
-                yield Piece(event.quantity, Period(event.at, event.at + _TICK), self._told(event.properties), count=1)
+            yield from self._one_by_one(used)
             return
         for slots in self._alike(used.slots):
             period = slots[0].period if self._timed else None
@@ -129,6 +130,20 @@ class Counting:
                 count = sum(slot.count for slot in some)
                 if self.needs.plain or found.quantity or count:
                     yield Piece(found.quantity, period, self._named(cell), count)
+
+    def _one_by_one(self, used: Usage) -> Iterable[Piece]:
+        """Each event as it counts alone; after those of a slot what registers counted in it, of which no event tells."""
+        starts, grouped = [slot.period.start for slot in used.slots], defaultdict[int, list[Event]](list)
+        for event in used.events:
+            grouped[bisect_right(starts, event.at) - 1].append(event)
+        for i, slot in enumerate(used.slots):
+            for event in grouped[i]:
+                alone = Slot(Period(event.at, event.at + _TICK), event.quantity, count=1)
+                yield Piece(self.aggregation.reduce((alone,)).quantity, alone.period, self._told(event.properties), 1)
+            if self.aggregation.registers:
+                rest = EXACT.subtract(slot.sum, exact_sum(event.quantity for event in grouped[i]))
+                if rest:
+                    yield Piece(rest, slot.period, self._told(None))
 
     @property
     def _timed(self) -> bool:

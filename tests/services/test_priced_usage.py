@@ -98,6 +98,20 @@ def test_events_are_priced_one_by_one_in_order_of_time_not_of_arrival(open_unit:
     assert why["parts"][0] == {"free": True, "quantity": "120", "events": "1", "exact": "0"}
 
 
+def test_what_a_register_counted_pays_the_rate_too_though_no_event_is_of_it(open_unit: Open) -> None:
+    set_clock(open_unit, MARCH)
+    with open_unit() as ctx:
+        metered = contract(ctx, {"model": "percentage", "rate": "10", "fixed_price": "1"})
+        assign(ctx, metered.point, metered.subscription, FEBRUARY_END)
+    set_clock(open_unit, APRIL)
+    with open_unit() as ctx:
+        assert send(ctx, [an_event(metered, "one", datetime(2026, 3, 7, tzinfo=UTC), "50")]).accepted == 1
+        take(ctx, read(metered.point, FEBRUARY_END, "0"), read(metered.point, MARCH_END, "200"))
+    bill_at(open_unit, APRIL)
+    (why,) = power(open_unit)
+    assert (why["quantity"], why["amount"]) == ("250", 2600)
+
+
 @pytest.fixture
 def unknown(open_unit: Open) -> Metered:
     """Usage in a region that has no price, and a rack beside it, billed on 1 April."""
