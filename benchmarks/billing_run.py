@@ -60,6 +60,11 @@ def measure(directory: Path, size: Size) -> None:
     print(f"{size.payers:,} payers, {size.subscriptions:,} subscriptions: filled in {took:.0f} s", flush=True)
     postmaster = int((directory / "postgres" / "postmaster.pid").read_text().split()[0])
     bill(url, postmaster, provider_id, contracts.FIRST_BILL)
+    database = processor_seconds(postmaster)
+    took = contracts.sum_days(url, provider_id, contracts.SECOND_BILL)
+    database = processor_seconds(postmaster) - database
+    print(f"{took:8.1f} s   to sum up the month's days before, {database:.1f} s of it processor time of the database")
+    contracts.settle(url)
     figures = bill(url, postmaster, provider_id, contracts.SECOND_BILL)
     run_id = _last_run(url, provider_id)
     if wrong := contracts.wrong(url, provider_id, run_id, size):

@@ -48,8 +48,9 @@ def measure(directory: Path, size: Size) -> None:
     """The figures, printed."""
     url, provider_id = opened(directory)
     contracts.fill(url, provider_id, size, YEAR_HOURS)
-    contracts.set_clock(url, provider_id, LATER)
-    print(f"{size.payers:,} customers with twelve months of hours", flush=True)
+    took = contracts.sum_days(url, provider_id, LATER)
+    contracts.settle(url)
+    print(f"{size.payers:,} customers with twelve months of hours; {took:.0f} s to sum up their days", flush=True)
     postmaster = int((directory / "postgres" / "postmaster.pid").read_text().split()[0])
     own = made_of(provider_id, {})
     summed = timed("summed up, own prices", postmaster, size, lambda: sum_up(provider_id, own))

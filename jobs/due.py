@@ -7,9 +7,10 @@ due at the same instant are done.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import timedelta
 from uuid import UUID
 
-from jobs import billing, deliveries, mails, migrations, money, reactions, simulations
+from jobs import billing, deliveries, mails, migrations, money, reactions, simulations, usage_days
 from jobs.clock import Drive
 from jobs.kinds import Kind, one, whole
 from services import (
@@ -29,13 +30,14 @@ from services import (
     trials,
 )
 
+DAY, HOUR = timedelta(days=1), timedelta(hours=1)
 # What services wake by a word that is not a kind's own name.
 ALSO = {"events": ("reactions", "fan_out")}
 
 
 def drive(provider_id: UUID, _: Sequence[UUID]) -> None:
     """Drive a sandbox's clock, a slice of time at once, so that many sandboxes get their turns."""
-    Drive(provider_id, TABLE, agents_self.lagging, agents_self.pass_over).run()
+    Drive(provider_id, [kind for kind in TABLE if kind.driven], agents_self.lagging, agents_self.pass_over).run()
 
 
 BUSINESS = (
@@ -130,6 +132,16 @@ BUSINESS = (
         "SELECT provider_id, id, next_at AS due_at FROM dunning_case WHERE status = 'open' AND next_at IS NOT NULL",
         one("dunning", dunning.work),
         business=True,
+    ),
+    Kind(
+        "usage_days",
+        "billing",
+        f"SELECT provider_id, provider_id AS id, until + interval '{(DAY + usage_days.AFTER) // HOUR} hours' AS due_at"  # noqa: S608
+        " FROM summed_usage",
+        usage_days.sum_up,
+        business=True,
+        # Nothing hangs on it but time: the clock would stop at each day of a provider that has no usage.
+        driven=False,
     ),
 )
 

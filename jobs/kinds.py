@@ -24,6 +24,7 @@ class Kind:
         run: does it, for these ids of a provider; opens its own transactions; raises what it cannot do.
         business: `due_at` is the provider's time (a sandbox's clock), else the machine's.
         drained: a sandbox's clock waits for it at each instant.
+        driven: (of business time) a sandbox's clock stops for it; else it is done once the clock stands.
         batch: how many ids `run` takes at once.
         slots: how many workers may be at it for one provider.
     """
@@ -34,6 +35,7 @@ class Kind:
     run: Run
     business: bool = False
     drained: bool = False
+    driven: bool = True
     batch: int = 1
     slots: int = 1
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Any, ClassVar
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, Index, LargeBinary, text
+from sqlalchemy import BigInteger, CheckConstraint, Index, LargeBinary, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from models.base import Base, Exact, Instant, Quantity, Recorded, Tenant, of_provider
@@ -87,6 +87,26 @@ class EventHour(Base):
     known_at: Mapped[Instant]
 
 
+class EventDay(Base):
+    """The hours of one subscription and meter in one day (UTC), summed up; there is one for each day with hours that
+    ended by `summed_usage.until`. `day` is its first instant.
+    """
+
+    __tablename__ = "event_day"
+    __table_args__ = (ROOM,)
+    grants: ClassVar[str] = "select, insert, update"
+
+    provider_id: Mapped[UUID] = mapped_column(primary_key=True)
+    subscription_id: Mapped[UUID] = mapped_column(primary_key=True)
+    meter_id: Mapped[UUID] = mapped_column(primary_key=True)
+    day: Mapped[Instant] = mapped_column(primary_key=True)
+    quantity: Mapped[Exact]
+    count: Mapped[int] = mapped_column(BigInteger)
+    minimum: Mapped[Quantity]
+    maximum: Mapped[Quantity]
+    known_at: Mapped[Instant]
+
+
 class Interval(Base):
     """Consumption between two readings of one register; derived from readings, so it may be made anew.
 
@@ -143,6 +163,39 @@ class RegisterHour(Base):
     invalid: Mapped[Exact]
     intervals: Mapped[int]
     known_at: Mapped[Instant]
+
+
+class RegisterDay(Base):
+    """The hours of a register in one day (UTC), summed up; as of `EventDay`."""
+
+    __tablename__ = "register_day"
+    __table_args__ = (ROOM,)
+    grants: ClassVar[str] = "select, insert, update"
+
+    provider_id: Mapped[UUID] = mapped_column(primary_key=True)
+    register_id: Mapped[UUID] = mapped_column(primary_key=True)
+    day: Mapped[Instant] = mapped_column(primary_key=True)
+    measured: Mapped[Exact]
+    interpolated: Mapped[Exact]
+    estimated: Mapped[Exact]
+    substituted: Mapped[Exact]
+    invalid: Mapped[Exact]
+    intervals: Mapped[int]
+    known_at: Mapped[Instant]
+
+
+class SummedUsage(Base):
+    """Up to when a provider's usage is summed by the day: the days (UTC) that ended by `until` are the sums of their
+    hours, always. `until` is the first instant of a day and only goes forward.
+    """
+
+    __tablename__ = "summed_usage"
+    __table_args__ = (of_provider(),)
+    grants: ClassVar[str] = "select, insert, update"
+    dispatch: ClassVar[tuple[str, ...]] = ("provider_id", "until")
+
+    provider_id: Mapped[UUID] = mapped_column(primary_key=True)
+    until: Mapped[Instant]
 
 
 class ReadingQuarantine(Base, Tenant, Recorded):

@@ -18,6 +18,7 @@ from models.providers import Seller, TestClock
 from services import audit, bill_dates, credentials, sellers
 from services.clock import system_now
 from services.context import Context, Kit, Provider, ProviderSettings
+from stores.usage import backend
 
 SETTINGS = frozenset({"close_after_minutes", "usage_cutoff_days", "draft_review", "mail_invoices"})
 
@@ -71,6 +72,7 @@ def found(
     session.execute(insert(ProviderRow).values(id=provider_id, created_at=now, **values))
     if sandbox:
         session.execute(insert(TestClock).values(provider_id=provider_id, now=now))
+    backend().make_room(session, provider_id, now)
     session.execute(
         insert(Seller).values(
             provider_id=provider_id,

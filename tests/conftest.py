@@ -32,6 +32,7 @@ from runtime.settings import Settings
 from runtime.unit import founding, unit
 from services.cipher import Cipher
 from services.context import Context, Kit
+from stores import usage
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 TEMPLATE = "busbar_template"
@@ -183,6 +184,7 @@ def make_provider(
         )
         if sandbox:
             session.execute(insert(TestClock).values(provider_id=provider_id, now=now))
+        usage.backend().make_room(session, provider_id, now)
     return provider_id
 
 

@@ -1,4 +1,4 @@
-"""Events: identity, event and hour in one statement, so that a repeat changes none of them."""
+"""Events: identity, event, hour and day in one statement, so that a repeat changes none of them."""
 
 # ruff: noqa: S608 (statements are put together from constants; values are parameters)
 
@@ -29,9 +29,20 @@ _EVENTS = """
     AS e (digest, s, m, at, source, id, quantity, properties)
 """
 # PostgreSQL carries out what is not read from in the reverse of this order: hours, which other batches may wait for,
-# are the last to be locked.
+# are the last to be locked, and after them days, which only late events have. The lanes of the days are held (`_days`).
 _STORE = """
-hours AS (
+days AS (
+  INSERT INTO event_day AS d
+    (provider_id, subscription_id, meter_id, day, quantity, count, minimum, maximum, known_at)
+  SELECT %(provider)b, subscription_id, meter_id, date_bin('1 day', at, timestamptz '2000-01-01 00:00Z') AS day,
+         sum(quantity), count(*), min(quantity), max(quantity), %(received_at)b
+  FROM fresh WHERE at < (SELECT until FROM summed_usage WHERE provider_id = %(provider)b)
+  GROUP BY subscription_id, meter_id, day ORDER BY subscription_id, meter_id, day
+  ON CONFLICT (provider_id, subscription_id, meter_id, day) DO UPDATE
+  SET quantity = d.quantity + excluded.quantity, count = d.count + excluded.count,
+      minimum = least(d.minimum, excluded.minimum), maximum = greatest(d.maximum, excluded.maximum),
+      known_at = greatest(d.known_at, excluded.known_at)
+), hours AS (
   INSERT INTO event_hour AS h
     (provider_id, subscription_id, meter_id, hour, quantity, count, minimum, maximum, known_at)
   SELECT %(provider)b, subscription_id, meter_id, date_bin('1 hour', at, timestamptz '2000-01-01 00:00Z') AS hour,
@@ -97,7 +108,9 @@ def make_months(session: Session, bulk: str, instants: list[datetime]) -> None:
 
 
 def append(session: Session, provider_id: UUID, rows: EventColumns, received_at: datetime) -> set[bytes]:
-    """Store what is new; the digests that were known already come back. Their months are there already."""
+    """Store what is new; the digests that were known already come back. Their months are there already, and the
+    lanes of their days are held: `_references.of_events` sees to both.
+    """
     parameters = {**vars(rows), "provider": provider_id, "received_at": received_at, "count": len(rows.digests)}
     if len(rows.digests) >= SET and _all_new(session, parameters):
         return set()

@@ -17,6 +17,7 @@ from sqlalchemy.orm import Session
 from core.errors import Invalid
 from core.ids import PREFIXES, decode
 from stores.statements import run
+from stores.usage._days import lanes_of, lock_of
 from stores.usage._events import months_of
 
 EVENTS = """
@@ -34,6 +35,8 @@ WHERE m.provider_id = %(provider)b AND m.external_id = ANY(%(meter_names)b::text
 UNION ALL
 SELECT 'm', m.id, m.code FROM meter m
 WHERE m.provider_id = %(provider)b AND m.code = ANY(%(meter_names)b::text[])
+UNION ALL
+SELECT 'l', NULL, pg_advisory_xact_lock_shared(%(lock)b::int4, lane)::text FROM unnest(%(lanes)b::int4[]) AS lane
 UNION ALL
 SELECT 'p', NULL, busbar_partition('usage_event', month)::text FROM unnest(%(months)b::date[]) AS month
 """
@@ -93,7 +96,8 @@ def of_events(
 ) -> tuple[dict[str, UUID], dict[str, UUID]]:
     """Subscriptions and meters by reference; what does not exist for the caller is missing.
 
-    The same round trip makes the partitions that events at `instants` need.
+    The same round trip takes the lanes of the days that `instants` lie in (`_days`), and makes the partitions that
+    events at them need.
     """
     subscription_ids, subscription_names = _sorted("subscription", subscriptions)
     meter_ids, meter_names = _sorted("meter", meters)
@@ -103,6 +107,8 @@ def of_events(
         "meter_ids": list(meter_ids),
         "meter_names": meter_names,
         "months": months_of(instants),
+        "lock": lock_of(provider_id),
+        "lanes": lanes_of(instants),
         "provider": provider_id,
     }
     if roots is not None:

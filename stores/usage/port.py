@@ -87,6 +87,10 @@ class UsageStore(Protocol):
     @property
     def name(self) -> str: ...
 
+    def make_room(self, session: Session, provider_id: UUID, now: datetime) -> None:
+        """Make room for the usage of a new provider, which has none yet."""
+        ...
+
     def references(
         self,
         session: Session,
@@ -168,6 +172,19 @@ class UsageStore(Protocol):
 
     def rewrite(self, session: Session, provider_id: UUID, rewrites: Sequence[Rewrite], known_at: datetime) -> None:
         """Put intervals, epochs and hours in place, and the registers' heads."""
+        ...
+
+    def sum_day(self, session: Session, provider_id: UUID, ended: datetime) -> int | None:
+        """Sum up the next day that is not summed yet, if it had ended by an instant. It changes no answer: it makes
+        long spans cheaper to answer.
+
+        Returns:
+            How many sums were made; None where there was nothing to do, or somebody else is at it.
+        """
+        ...
+
+    def pass_empty_days(self, session: Session, provider_id: UUID, ended: datetime) -> None:
+        """Pass over days without usage at once, up to the last that had ended by an instant."""
         ...
 
     def any_usage(

@@ -16,14 +16,20 @@ from billing.metering.intervals import Epoch
 from billing.metering.late import Window
 from billing.metering.slots import SlotRequest, Usage
 from core.period import Period
-from stores.usage import _answers, _arrivals, _events, _readings, _references, _rewrite
+from stores.usage import _answers, _arrivals, _days, _events, _readings, _references, _rewrite
 from stores.usage.port import EventColumns, RegisterState, Rewrite, StoredReading, UsageStore
 
 
 class PostgresqlUsage:
-    """The tables reading, usage_event, usage_event_identity, interval, epoch, register_hour, event_hour."""
+    """The tables reading, usage_event, usage_event_identity, interval, epoch, register_hour, event_hour, register_day,
+    event_day, summed_usage.
+    """
 
     name = "postgresql"
+
+    def make_room(self, session: Session, provider_id: UUID, now: datetime) -> None:
+        """Of a new provider, which has no usage yet: from when on its days are summed."""
+        _days.make_room(session, provider_id, now)
 
     def references(
         self,
@@ -92,6 +98,14 @@ class PostgresqlUsage:
     def rewrite(self, session: Session, provider_id: UUID, rewrites: Sequence[Rewrite], known_at: datetime) -> None:
         """Put intervals, epochs, hours and heads in place."""
         _rewrite.rewrite(session, provider_id, rewrites, known_at)
+
+    def sum_day(self, session: Session, provider_id: UUID, ended: datetime) -> int | None:
+        """Sum the next day, if it had ended by an instant: how many rows it came to."""
+        return _days.sum_day(session, provider_id, ended)
+
+    def pass_empty_days(self, session: Session, provider_id: UUID, ended: datetime) -> None:
+        """Pass over the days without usage that had ended by an instant."""
+        _days.pass_empty_days(session, provider_id, ended)
 
     def any_usage(
         self,

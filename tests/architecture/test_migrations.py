@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from alembic.autogenerate import compare_metadata
@@ -12,7 +13,17 @@ from sqlalchemy.engine import URL
 
 from models import Base
 from runtime import migrations
-from runtime.house import make_engine
+from runtime.house import House, make_engine
+from runtime.settings import Settings
+from runtime.unit import unit
+from services.cipher import Cipher
+from services.context import Kit
+from stores.usage import backend
+from tests.builders.metering import a_metered_point, an_event, hourly, send, take
+from tests.builders.usage_days import days, days_by_hours, summed_until
+from tests.conftest import SANDBOX_NOW, make_provider
+
+DAY = datetime(2026, 1, 9, 22, tzinfo=UTC)
 
 
 @pytest.fixture
@@ -68,6 +79,26 @@ def test_models_and_migrations_agree(house: object, database: URL) -> None:
         differences = compare_metadata(context, Base.metadata)
     engine.dispose()
     assert differences == []
+
+
+def test_usage_that_is_there_already_is_summed_from_its_first_day_on(empty: Engine, keys: str) -> None:
+    migrations.upgrade(empty)
+    home = House(Settings(), empty, Kit(Cipher.parse(keys)))
+    used, idle = make_provider(home), make_provider(home)
+    with unit(used, actor="test", within=home) as ctx:
+        metered = a_metered_point(ctx)
+        take(ctx, *hourly(metered.point, DAY, ["10", "12", "15", "19"]))
+        send(ctx, [an_event(metered, "e1", DAY + timedelta(days=2), "1")])
+    migrations.downgrade(empty, "0018")
+    migrations.upgrade(empty)
+    with unit(used, actor="test", within=home) as ctx:
+        assert (summed_until(ctx), days(ctx)) == (DAY.replace(hour=0), [])
+        for _ in range(3):
+            assert backend().sum_day(ctx.session, used, DAY + timedelta(days=3)) is not None
+        assert len(days(ctx)) == 3
+        assert days(ctx) == days_by_hours(ctx)
+    with unit(idle, actor="test", within=home) as ctx:
+        assert summed_until(ctx) == SANDBOX_NOW
 
 
 def test_two_processes_that_migrate_at_once_do_not_collide(empty: Engine) -> None:

@@ -65,6 +65,7 @@ def test_a_point_may_count_for_another_from_the_very_end_on(open_unit: Open, met
         )
 
 
+RAW = ("reading", "usage_event", "usage_event_identity")
 REPEATS = {
     "reading": "INSERT INTO reading SELECT * FROM reading",
     "reading with another value": (
@@ -84,7 +85,7 @@ def test_nothing_is_counted_twice(open_unit: Open, metered: Metered, what: str) 
         ctx.session.execute(text(REPEATS[what]))
 
 
-@pytest.mark.parametrize("table", ["reading", "usage_event", "usage_event_identity"])
+@pytest.mark.parametrize("table", RAW)
 @pytest.mark.parametrize("change", ["UPDATE {} SET provider_id = provider_id", "DELETE FROM {}", "TRUNCATE {}"])
 def test_what_was_read_never_changes(open_unit: Open, metered: Metered, table: str, change: str) -> None:
     with pytest.raises(DBAPIError, match=r"permission denied|never changed"), open_unit() as ctx:
@@ -102,7 +103,7 @@ def test_rows_of_another_tenant_are_neither_written_nor_read(open_unit: Open, ho
     with pytest.raises(ProgrammingError, match="row-level security"), open_unit(other) as ctx:
         ctx.session.execute(text(FORGED), row)
     with open_unit(other) as ctx:
-        for table in ("reading", "usage_event", "usage_event_identity", "interval", "register_hour", "event_hour"):
+        for table in (*RAW, "interval", "register_hour", "event_hour", "register_day", "event_day"):
             assert ctx.session.execute(text(f"SELECT count(*) FROM {table}")).scalar_one() == 0
 
 
