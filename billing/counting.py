@@ -132,7 +132,7 @@ class Counting:
                     yield Piece(found.quantity, period, self._named(cell), count)
 
     def _one_by_one(self, used: Usage) -> Iterable[Piece]:
-        """Each event as it counts alone; after those of a slot what registers counted in it, of which no event tells."""
+        """Each event as it counts alone; after those of a slot what registers counted in it: no event tells of that."""
         starts, grouped = [slot.period.start for slot in used.slots], defaultdict[int, list[Event]](list)
         for event in used.events:
             grouped[bisect_right(starts, event.at) - 1].append(event)
