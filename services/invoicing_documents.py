@@ -7,7 +7,7 @@ is read, and put on its line.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any
@@ -17,71 +17,31 @@ from sqlalchemy import and_, func, select
 from sqlalchemy.orm import aliased
 
 from billing.coupons import shown
-from billing.document_grouping import by_cost_centre, grouping_key, order_number
+from billing.document_grouping import by_cost_centre
 from billing.invoices import Billable, DocumentKey, PlannedDocument, collect
 from billing.lines import quality, unit_price
-from billing.offers import ADD_ON, BASE, BUNDLE
 from billing.states import INVOICE
 from billing.tax import Tax, details_json, subtotal_json, taxed
 from billing.tax.decision import OUTSIDE_SCOPE
-from core.ids import encode, new_id
+from core.ids import new_id
 from core.money import Money
 from core.period import utc
-from models.accounts import Account
+from models.base import Base
 from models.billing import Charge, Invoice, InvoiceLine
-from models.catalog import Plan, PlanVersion, Price
 from models.credit_notes import CreditNoteLine
-from models.providers import Seller
-from models.subscriptions import Subscription, SubscriptionItem
 from services import credit_notes_drafts, invoicing_taxes, outbox
 from services.context import Context
+from services.invoicing_names import Names, names_of
 from services.invoicing_view import draft_json
 from services.outbox import Emission
-from services.sets import add_rows, among, change_rows
+from services.sets import ROWS_AT_ONCE, add_in_turn, add_rows, among, change_rows
+from stores.statements import chunks
 
-# Where the charges of a subscription stand, by the kind of their plan; those of no plan last.
-RANKS = {BUNDLE: 0, BASE: 1, ADD_ON: 2}
 # What a line shows of its charge.
 SHOWN = (
     "id payer_id seller_id beneficiary_id item_id subscription_id price_id product_id kind charge_code description"
     " currency amount reductions tax_inclusive start_at end_at quantity unit exact inputs"
 ).split()
-
-
-@dataclass(frozen=True)
-class Names:
-    """What lines say of whose they are, by id: accounts, sellers, subscriptions; the places of prices; the cost centres
-    of items that have one of their own.
-    """
-
-    accounts: Mapping[UUID, Any]
-    sellers: Mapping[UUID, Any]
-    subscriptions: Mapping[UUID, Any]
-    orders: Mapping[UUID, tuple[int, str, int]]
-    cost_centres: Mapping[UUID, str]
-
-    def purchase_order(self, charge: Mapping[str, Any]) -> str | None:
-        """The order number that a charge is billed under: its subscription's, else its payer's."""
-        own: str | None = self.subscriptions[charge["subscription_id"]].purchase_order
-        return own or self.accounts[charge["payer_id"]].purchase_order
-
-    def grouping(self, charge: Mapping[str, Any]) -> str:
-        """The key of its document among those of its payer, seller and currency."""
-        by = self.accounts[charge["payer_id"]].invoice_grouping
-        return grouping_key(by, encode("subscription", charge["subscription_id"]), self.purchase_order(charge))
-
-    def order_number(self, charge: Mapping[str, Any]) -> str | None:
-        """The order number of the document of a charge, where that does not follow its payer's."""
-        return order_number(self.accounts[charge["payer_id"]].invoice_grouping, self.purchase_order(charge))
-
-    def cost_centre(self, charge: Mapping[str, Any]) -> str | None:
-        """Of its item, else of its subscription, else of the account that received it."""
-        subscription = self.subscriptions[charge["subscription_id"]].cost_centre
-        return (
-            self.cost_centres.get(charge["item_id"])
-            or subscription
-            or self.accounts[charge["beneficiary_id"]].cost_centre
-        )
 
 
 @dataclass(frozen=True)
@@ -95,14 +55,19 @@ class Due:
 
 @dataclass(frozen=True)
 class Planned:
-    """Documents as rows that are not stored yet, their lines by charge: invoices, and credit notes where charges come
-    to less than nothing.
+    """Documents that are not stored yet: invoices, each as a row beside what it is made of, and, where charges come to
+    less than nothing, credit notes as rows with their lines by charge.
     """
 
-    heads: Sequence[dict[str, Any]]
-    lines: Mapping[UUID, dict[str, Any]]
+    invoices: Sequence[tuple[dict[str, Any], PlannedDocument]]
     notes: Sequence[dict[str, Any]] = ()
     note_lines: Mapping[UUID, dict[str, Any]] = field(default_factory=dict)
+
+    def lines(self, found: Due) -> Iterator[tuple[UUID, dict[str, Any]]]:
+        """The lines of all invoices in their order, each beside its charge, as rows: one by one, for there may be a
+        hundred thousand."""
+        for head, document in self.invoices:
+            yield from _lines(head, document, found)
 
 
 def due(ctx: Context, payers: Collection[UUID], as_of: datetime, fresh: Sequence[Mapping[str, Any]]) -> Due:
@@ -148,63 +113,19 @@ def _waiting(ctx: Context) -> Any:
     )
 
 
-def names_of(ctx: Context, charges: Collection[Mapping[str, Any]]) -> Names:
-    """What lines say of these charges, in a fixed number of queries."""
-
-    def wanted(member: str) -> set[UUID]:
-        return {charge[member] for charge in charges}
-
-    def rows(*columns: Any, table: Any, ids: Collection[UUID]) -> Any:
-        return select(table.id, *columns).where(table.provider_id == ctx.provider.id, among(table.id, ids))
-
-    subscription = rows(
-        Plan.name.label("plan_name"),
-        Subscription.created_at,
-        Subscription.external_id,
-        Subscription.purchase_order,
-        Subscription.cost_centre,
-        table=Subscription,
-        ids=wanted("subscription_id"),
-    ).join(Plan, and_(Plan.provider_id == Subscription.provider_id, Plan.id == Subscription.plan_id))
-    read = ctx.session.execute
-    account = (Account.name, Account.cost_centre, Account.purchase_order, Account.invoice_grouping)
-    accounts = read(rows(*account, table=Account, ids=wanted("beneficiary_id") | wanted("payer_id")))
-    sellers = read(rows(Seller.tax_rate, Seller.tax_name, Seller.tax_engine, table=Seller, ids=wanted("seller_id")))
-    prices = (
-        rows(Price.position, Plan.name, Plan.kind, Plan.id.label("plan_id"), table=Price, ids=wanted("price_id"))
-        .outerjoin(
-            PlanVersion, and_(PlanVersion.provider_id == Price.provider_id, PlanVersion.id == Price.plan_version_id)
-        )
-        .outerjoin(Plan, and_(Plan.provider_id == PlanVersion.provider_id, Plan.id == PlanVersion.plan_id))
-    )
-    return Names(
-        {row.id: row for row in accounts},
-        {row.id: row for row in sellers},
-        {row.id: row for row in read(subscription)},
-        {row.id: (RANKS.get(row.kind, len(RANKS)), f"{row.name} {row.plan_id}", row.position) for row in read(prices)},
-        dict(read(_own_cost_centres(ctx, wanted("subscription_id"))).all()),
-    )
-
-
-def _own_cost_centres(ctx: Context, subscriptions: Collection[UUID]) -> Any:
-    item = SubscriptionItem
-    return select(item.id, item.cost_centre).where(
-        item.provider_id == ctx.provider.id, item.cost_centre.is_not(None), among(item.subscription_id, subscriptions)
-    )
-
-
 def _billable(charge: Mapping[str, Any], names: Names, tax: Tax) -> Billable:
     """A waiting charge as planning sees it."""
+    beneficiary, subscription, currency = charge["beneficiary_id"], charge["subscription_id"], charge["currency"]
     return Billable(
         id=charge["id"],
-        key=DocumentKey(charge["seller_id"], charge["currency"], names.grouping(charge), tax.category == OUTSIDE_SCOPE),
-        amount=Money(charge["amount"], charge["currency"]),
+        key=DocumentKey(charge["seller_id"], currency, names.grouping(charge), tax.category == OUTSIDE_SCOPE),
+        amount=Money(charge["amount"], currency),
         tax=tax,
-        beneficiary_id=charge["beneficiary_id"],
-        beneficiary_name=names.accounts[charge["beneficiary_id"]].name,
-        beneficiary_is_payer=charge["beneficiary_id"] == charge["payer_id"],
-        subscription_id=charge["subscription_id"],
-        subscription_order=utc(names.subscriptions[charge["subscription_id"]].created_at),
+        beneficiary_id=beneficiary,
+        beneficiary_name=names.accounts[beneficiary].name,
+        beneficiary_is_payer=beneficiary == charge["payer_id"],
+        subscription_id=subscription,
+        subscription_order=names.subscriptions[subscription].created_at,
         charge_order=names.orders[charge["price_id"]],
         start=utc(charge["start_at"]),
         tax_inclusive=charge["tax_inclusive"],
@@ -246,7 +167,7 @@ def draft(
     fresh = [row for row in charges if row["adjusts_id"] is None]
     found = due(ctx, bill_on, as_of, fresh)
     planned = plan(ctx, run_id, bill_on, found, finalizes=finalizes)
-    _store(ctx, planned, fresh, found.stored)
+    _store(ctx, planned, found, fresh)
 
 
 def plan(ctx: Context, run_id: UUID | None, bill_on: Mapping[UUID, date], found: Due, *, finalizes: bool) -> Planned:
@@ -256,59 +177,74 @@ def plan(ctx: Context, run_id: UUID | None, bill_on: Mapping[UUID, date], found:
     for charge in found.charges.values():
         by_payer[charge["payer_id"]].append(_billable(charge, found.names, taxes[charge["id"]]))
     collected = {payer: collect(by_payer[payer]) for payer in sorted(by_payer)}
-    invoices: list[dict[str, Any]] = []
+    invoices: list[tuple[dict[str, Any], PlannedDocument]] = []
     notes: list[dict[str, Any]] = []
-    lines: dict[UUID, dict[str, Any]] = {}
     note_lines: dict[UUID, dict[str, Any]] = {}
     for payer, its in collected.items():
         for document in its.documents:
-            head = _invoice(ctx, run_id, payer, bill_on[payer], document, found.names, finalizes)
-            invoices.append(head)
-            lines |= _lines(head, document, found)
+            head = _invoice(ctx, run_id, payer, bill_on[payer], document, found, finalizes)
+            invoices.append((head, document))
         for document in its.negative:
-            head = _invoice(ctx, run_id, payer, bill_on[payer], document, found.names, finalizes)
-            note, mirrored = credit_notes_drafts.mirror(head, _lines(head, document, found))
+            head = _invoice(ctx, run_id, payer, bill_on[payer], document, found, finalizes)
+            note, mirrored = credit_notes_drafts.mirror(head, dict(_lines(head, document, found)))
             notes.append(note)
             note_lines |= mirrored
-    return Planned(invoices, lines, notes, note_lines)
+    return Planned(invoices, notes, note_lines)
 
 
-def _lines(head: dict[str, Any], document: PlannedDocument, found: Due) -> dict[UUID, dict[str, Any]]:
-    """The lines of a document, by charge; its head tells what follows from them."""
-    lines = {
-        planned.id: _line(head, position, planned, net, found.charges[planned.id], found.names)
-        for position, (planned, net) in enumerate(zip(document.charges, document.totals.nets, strict=True), start=1)
-    }
-    head["cost_centres"] = _cost_centres(head["currency"], list(lines.values()))
-    head["purchase_order"] = found.names.order_number(found.charges[document.charges[0].id])
-    return lines
+def _lines(head: Mapping[str, Any], document: PlannedDocument, found: Due) -> Iterator[tuple[UUID, dict[str, Any]]]:
+    """The lines of a document, each beside its charge."""
+    for position, (planned, net) in enumerate(zip(document.charges, document.totals.nets, strict=True), start=1):
+        yield planned.id, _line(head, position, planned, net, found.charges[planned.id], found.names)
 
 
-def _store(ctx: Context, planned: Planned, fresh: Sequence[dict[str, Any]], stored: Collection[UUID]) -> None:
+def _store(ctx: Context, planned: Planned, found: Due, fresh: Sequence[dict[str, Any]]) -> None:
     """Documents, their lines, the charges on them."""
-    add_rows(ctx, Invoice, planned.heads)
-    add_rows(ctx, InvoiceLine, list(planned.lines.values()))
+    add_rows(ctx, Invoice, [head for head, _ in planned.invoices])
     credit_notes_drafts.store(ctx, planned.notes, planned.note_lines)
-    placed = (("invoice_line_id", planned.lines), ("credit_note_line_id", planned.note_lines))
-    for member, lines in placed:
-        for row in fresh:
-            if (line := lines.get(row["id"])) is not None:
-                row[member] = line["id"]
-    add_rows(ctx, Charge, fresh)
-    for member, lines in placed:
-        joined = [
-            {"provider_id": ctx.provider.id, "id": charge, member: lines[charge]["id"]}
-            for charge in stored
-            if charge in lines
-        ]
-        change_rows(ctx, Charge, joined)
+    key = {"provider_id": ctx.provider.id}
+    joined: list[dict[str, Any]] = []
+    waits = {row["id"]: row for row in fresh}
+    for charge, line in planned.note_lines.items():
+        if charge in waits:
+            waits[charge]["credit_note_line_id"] = line["id"]
+    add_in_turn(ctx, _lines_and_charges(planned, found, waits, joined))
+    change_rows(ctx, Charge, [key | row for row in joined])
+    noted = [
+        {**key, "id": charge, "credit_note_line_id": line["id"]}
+        for charge, line in planned.note_lines.items()
+        if charge in found.stored
+    ]
+    change_rows(ctx, Charge, noted)
     outbox.emit_all(
         ctx,
         [
             Emission("invoice.created", "invoice", head["id"], draft_json(head), head["account_id"])
-            for head in planned.heads
+            for head, _ in planned.invoices
         ],
     )
+
+
+def _lines_and_charges(
+    planned: Planned, found: Due, waits: MutableMapping[UUID, dict[str, Any]], joined: list[dict[str, Any]]
+) -> Iterator[tuple[type[Base], Sequence[dict[str, Any]]]]:
+    """What is to be written, in turn: some lines, then the charges on them, and at the end the charges on no invoice.
+
+    Args:
+        waits: the rows of charges that are not stored yet; each is taken out when its turn comes.
+        joined: is told which stored charge is on which line.
+    """
+    for some in chunks(planned.lines(found), ROWS_AT_ONCE):
+        yield InvoiceLine, [line for _, line in some]
+        charges = []
+        for charge, line in some:
+            if (row := waits.pop(charge, None)) is not None:
+                row["invoice_line_id"] = line["id"]
+                charges.append(row)
+            else:
+                joined.append({"id": charge, "invoice_line_id": line["id"]})
+        yield Charge, charges
+    yield Charge, list(waits.values())
 
 
 def _invoice(
@@ -317,7 +253,7 @@ def _invoice(
     payer_id: UUID,
     bill_on: date,
     document: PlannedDocument,
-    names: Names,
+    found: Due,
     finalizes: bool,
 ) -> dict[str, Any]:
     totals = document.totals
@@ -341,12 +277,17 @@ def _invoice(
         "settled_amount": 0,
         "credited_amount": 0,
         "taxes": [subtotal_json(tax) for tax in totals.taxes],
+        "cost_centres": _cost_centres(document, found),
+        "purchase_order": found.names.order_number(found.charges[document.charges[0].id]),
     }
 
 
-def _cost_centres(currency: str, lines: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+def _cost_centres(document: PlannedDocument, found: Due) -> list[dict[str, Any]]:
     """What a document's lines come to by cost centre, as documents store and show it."""
-    sums = by_cost_centre((line["cost_centre"], Money(line["amount"], currency)) for line in lines)
+    if not found.names.has_cost_centres:
+        return []
+    centres = [found.names.cost_centre(found.charges[charge.id]) for charge in document.charges]
+    sums = by_cost_centre(zip(centres, document.totals.nets, strict=True))
     return [{"cost_centre": name or None, "net_amount": amount.minor} for name, amount in sums.items()]
 
 
@@ -363,7 +304,7 @@ def _line(
         "charge_code": charge["charge_code"],
         "subscription_id": planned.subscription_id,
         "subscription_name": contract.plan_name,
-        "subscription_reference": contract.external_id or encode("subscription", planned.subscription_id),
+        "subscription_reference": contract.reference,
         "beneficiary_id": planned.beneficiary_id,
         "beneficiary_name": planned.beneficiary_name,
         "description": charge["description"],

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
@@ -31,9 +31,10 @@ from sqlalchemy.types import TypeEngine
 
 from models.base import Base
 from services.context import Context
-from stores.statements import PLANNED_ANEW, chunks, run
+from stores.statements import PLANNED_ANEW, Ready, chunks, meanwhile, ready, send
 
-# How many rows a statement writes: its arrays are held once more while they are packed.
+# How many rows a statement writes: its arrays are held once more while they are packed, and those of the next beside
+# them.
 ROWS_AT_ONCE = 5_000
 
 
@@ -72,13 +73,42 @@ def change_rows(ctx: Context, table: type[Base], rows: Sequence[Mapping[str, Any
         _run(ctx, partial(_update, table), rows)
 
 
+def add_in_turn(ctx: Context, portions: Iterable[tuple[type[Base], Sequence[Mapping[str, Any]]]]) -> None:
+    """Insert portions of rows, each into its table, in their order; of any number, since few are held at once.
+
+    Args:
+        portions: each with rows of the same members. They are made while the database writes what came before, so
+            that making them must not need the session.
+    """
+    _send(ctx, (each for table, rows in portions for each in _ready(partial(_insert, table, False), rows)))
+
+
 def _run(ctx: Context, stated: Callable[[_Shape], _Statement], rows: Sequence[Mapping[str, Any]]) -> int:
+    if len(rows) <= ROWS_AT_ONCE:  # nothing to do meanwhile
+        return sum(send(ctx.session, each).rowcount for each in _ready(stated, rows))
+    return _send(ctx, _ready(stated, rows))
+
+
+def _send(ctx: Context, statements: Iterator[Ready]) -> int:
+    """Send statements one after another; the next is made while the database works on the one before.
+
+    Returns:
+        How many rows they wrote.
+    """
     written = 0
+    following = next(statements, None)
+    while following is not None:
+        with meanwhile(partial(send, ctx.session, following)) as sent:
+            following = next(statements, None)
+        written += sent.result().rowcount
+    return written
+
+
+def _ready(stated: Callable[[_Shape], _Statement], rows: Sequence[Mapping[str, Any]]) -> Iterator[Ready]:
     for some in chunks(rows, ROWS_AT_ONCE):
         columns = {name: [row[name] for row in some] for name in rows[0]}
         statement = stated(tuple((name, _is_shared(values)) for name, values in columns.items()))
-        written += run(ctx.session, statement.text, statement.parameters(columns)).rowcount
-    return written
+        yield ready(statement.text, statement.parameters(columns))
 
 
 # The members of rows, each with whether all rows share one value, which then travels once.

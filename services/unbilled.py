@@ -30,6 +30,7 @@ from services.context import Context
 from services.contract_items import Contracts
 from services.credit_notes_drafts import SHARED
 from services.invoicing_documents import Due
+from services.invoicing_names import names_of
 from services.runs_on_request import DryCreditNote, DryDocument
 from services.savepoints import taken_back
 from services.so_far import so_far
@@ -200,10 +201,10 @@ def _as_lines(
     reductions = reduced(contracts.items, [charge for charge in charges if charge is not None], contracts.redeemed)
     proposed = (*reductions, *drawn(contracts.items, reductions, ctx.now))
     rows = {row["id"]: row for row in (invoicing_charges.row_of(ctx, charge, contracts) for charge in proposed)}
-    due = Due(rows, frozenset(), invoicing_documents.names_of(ctx, list(rows.values())))
+    due = Due(rows, frozenset(), names_of(ctx, list(rows.values())))
     bill_on = {payer.id: local_date(ctx.now, payer.time_zone)}
     planned = invoicing_documents.plan(ctx, None, bill_on, due, finalizes=True)
-    made = {charge: InvoiceLine(**line) for charge, line in planned.lines.items()}
+    made = {charge: InvoiceLine(**line) for charge, line in planned.lines(due)}
     made |= {
         charge: _turned(CreditNoteLine(**line), rows[charge]["currency"]) for charge, line in planned.note_lines.items()
     }
@@ -214,5 +215,5 @@ def _as_lines(
         parts = row["inputs"].get("parts", ())
         if len(parts) > 1 and not any("runs" in part for part in parts):
             tiers[line.id] = len(parts)
-    documents = [Invoice(**head) for head in planned.heads]
+    documents = [Invoice(**head) for head, _ in planned.invoices]
     return lines, documents, [CreditNote(**note) for note in planned.notes], tiers
