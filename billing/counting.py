@@ -16,7 +16,7 @@ from billing.metered import Index, Metered, Needs, Piece
 from billing.metering.aggregations.protocol import Aggregation, Reduced
 from billing.metering.grids import merged
 from billing.metering.quality import NONE, Shares
-from billing.metering.slots import Cell, Event, Slot, SlotRequest, Usage
+from billing.metering.slots import Cell, Event, Part, Slot, SlotRequest, Usage
 from billing.proration import WHOLE, Share
 from core.decimals import EXACT, exact_sum
 from core.errors import Refused
@@ -107,7 +107,7 @@ class Counting:
         """Usage as a price sees it, and what the aggregation says of how it came about.
 
         What is additive is cut at every edge. A level or a peak is one for each band or cell: it is reduced over all
-        the stretches that are priced alike.
+        the stretches that are priced alike. A level over time counts in a band for as long as it lasts there.
 
         Raises:
             Refused: the aggregation makes no quantity of this usage (`no_samples`).
@@ -122,8 +122,7 @@ class Counting:
         if self.needs.events:
             yield from self._one_by_one(used)
             return
-        for slots in self._alike(used.slots):
-            period = slots[0].period if self._timed else None
+        for period, slots in self._alike(used.slots):
             for cell, some in self._cells(slots):
                 found = self.aggregation.reduce(some)
                 reduced.append(found)
@@ -149,17 +148,19 @@ class Counting:
     def _timed(self) -> bool:
         return bool(self.needs.cuts or self.needs.index)
 
-    def _alike(self, slots: Sequence[Slot]) -> Iterable[Sequence[Slot]]:
-        """The slots that are counted together, in order of time."""
+    def _alike(self, slots: Sequence[Slot]) -> Iterable[tuple[Period | None, Sequence[Slot]]]:
+        """The slots that are counted together, in order of time, and when the first of them is."""
         if not self._timed:
-            return [slots]
+            return [(None, slots)]
         if self.aggregation.additive:
-            return [[slot] for slot in slots]
+            return [(slot.period, [slot]) for slot in slots]
+        keys = [tuple(cuts.key(slot.period.start, self.time_zone) for cuts in self.needs.cuts) for slot in slots]
         groups: dict[Hashable, list[Slot]] = {}
-        for slot in slots:
-            key = tuple(cuts.key(slot.period.start, self.time_zone) for cuts in self.needs.cuts)
+        for key, slot in zip(keys, slots, strict=True):
             groups.setdefault(key, []).append(slot)
-        return groups.values()
+        if Part.INTEGRAL not in self.aggregation.parts:
+            return [(some[0].period, some) for some in groups.values()]
+        return [(some[0].period, _alone(slots, keys, key)) for key, some in groups.items()]
 
     def _cells(self, slots: Sequence[Slot]) -> Iterable[tuple[Cell, Sequence[Slot]]]:
         """The slots once for each cell that the price tells apart, in the order of cells; once without any."""
@@ -194,6 +195,11 @@ class Counted:
     metered: Metered
     flags: tuple[str, ...] = ()
     notes: Mapping[str, Any] = field(default_factory=dict)
+
+
+def _alone(slots: Sequence[Slot], keys: Sequence[Hashable], wanted: Hashable) -> Sequence[Slot]:
+    """A level over time as if it were zero in all other bands: what bands have of it adds up to the whole."""
+    return [slot if key == wanted else Slot(slot.period) for slot, key in zip(slots, keys, strict=True)]
 
 
 @lru_cache(maxsize=256)

@@ -26,6 +26,8 @@ them: it is written by `billing.metering.page.page()`, and a test compares the t
 - `latest` and `weighted_sum` begin with the last event before the span, however long ago it was.
 - Of part of a span, `sum` and `count` are what was used in it. The others measure a level or a peak (`unique_count`
   counts): the amount of a level is prorated for a part of a span, as that of a recurring price is.
+- Under bands of time the others have one quantity for each band: a peak by day and a peak by night. That of
+  `weighted_sum` counts in a band for as long as it lasts there, so that bands of one price cost what one price does.
 - Samples and windows lie on the hour in the price's `time_zone`, by default that of the site: a day has 92, 96 or 100
   quarters of an hour. One that is cut short by an end of the span does not count.
 - What was not measured is never taken for zero. A gap in the readings of a counter that went on is filled evenly; where

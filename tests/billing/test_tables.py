@@ -44,7 +44,8 @@ def an_event(text: str) -> dict[str, Any]:
 
 def line_of(table: dict[str, Any], row: dict[str, Any]) -> dict[str, Any]:
     """The line of an estimate that a row stands for."""
-    line: dict[str, Any] = {name: table[name] for name in ("price", "meter", "time_zone", "proration") if name in table}
+    members = ("price", "meter", "time_zone", "proration", "span")
+    line: dict[str, Any] = {name: table[name] for name in members if name in table}
     line |= {name: row[name] for name in ("quantity", "event_count") if name in row}
     if "events" in row:
         line["events"] = [an_event(text) for text in row["events"].split(";") if text.strip()]
