@@ -44,9 +44,10 @@ def check(ctx: Context, prices: Sequence[PlanPrice], meters: Mapping[str, UUID],
     errors: list[FieldError] = []
     for place, price, currency, meter in asking:
         assert meter is not None  # only prices with a meter ask
-        wrong = misfit(price.needs, terms[meters[meter]].counted)
-        if wrong is not None:
-            errors.append(FieldError(f"{place}/model", *wrong))
+        for member, needs in (("model", price.model.needs), ("commitment/overage/model", price.modifiers.needs)):
+            wrong = misfit(needs, terms[meters[meter]].counted)
+            if wrong is not None:
+                errors.append(FieldError(f"{place}/{member}", *wrong))
         errors += _against_index(place, price, currency, terms[meters[meter]], indexes)
     if errors:
         raise Invalid.collect(errors)

@@ -149,11 +149,21 @@ def test_a_price_that_does_not_fit_its_index_is_refused_when_the_plan_is_made(
     ]
 
 
-def test_a_level_cannot_follow_an_index(sandbox: Sandbox) -> None:
+@pytest.mark.parametrize(
+    ("price", "member"),
+    [
+        (SPOT, "model"),
+        (
+            {"model": "per_unit", "unit_price": "1", "commitment": {"quantity": "9", "overage": SPOT}},
+            "commitment/overage/model",
+        ),
+    ],
+)
+def test_a_level_cannot_follow_an_index(sandbox: Sandbox, price: dict[str, Any], member: str) -> None:
     an_index(sandbox.client, unit="kW")
     sandbox.client.made("/v1/meters", {"code": "peak", "name": "Peak", "unit": "kW", "aggregation": "max"})
-    body = {"code": "spot", "name": "Spot", "version": {"prices": [usage_price(SPOT, meter="peak")]}}
+    body = {"code": "spot", "name": "Spot", "version": {"prices": [usage_price(price, meter="peak")]}}
     answer = sandbox.client.post("/v1/plans", body)
     assert [(e["pointer"], e["code"]) for e in answer.json["errors"]] == [
-        ("/version/prices/0/currencies/EUR/model", "aggregation_not_additive")
+        (f"/version/prices/0/currencies/EUR/{member}", "aggregation_not_additive")
     ]
