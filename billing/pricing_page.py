@@ -32,9 +32,25 @@ is priced there, and its fixed price is due once, above the bound where the pric
 """
 
 
+ADDING = """## Adding a model
+
+A model is a file in `billing/pricing/` with a `PLUGIN`, a `PricingModel` of `billing.pricing_model`; it is found there,
+and no other file that is written by hand changes. It has
+
+- a frozen class with `needs` (`billing.metered.Needs`: what it must be told of usage beside the quantity, such as cuts
+  in time, event properties or single events) and `rate(metered)`, which gives parts whose exact amounts add up;
+- `members` as JSON schema, which of them are `required`, and `parse`, which reads them and names each that is wrong;
+- `examples`, `refusals` and `no_price`: they are its tests and its section on this page.
+
+`tests/services/pricing_more/cubed.py` is a small one, which a test adds and bills with. For one that stays, put
+down what it costs as rows in a file of its own in `tests/billing/tables/`, and have what is generated written anew:
+this page, and `busbar openapi --write`.
+"""
+
+
 def page() -> str:
     """The whole of `docs/pricing.md`."""
-    return "\n".join([HEADING, *(_section(model) for model in models().values()), _around()])
+    return "\n".join([HEADING, *(_section(model) for model in models().values()), _around(), ADDING])
 
 
 def _section(model: PricingModel) -> str:
