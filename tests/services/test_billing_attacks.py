@@ -84,6 +84,25 @@ def test_plain_sql_cannot_bill_a_span_twice(open_unit: Open, ids: dict[str, Any]
         attack(open_unit, ids, sql)
 
 
+@pytest.mark.parametrize(
+    ("other", "same"),
+    [
+        ("019b76da-a800-7028-8000-000000000001", True),
+        ("019b76da-a800-7028-8000-000000000002", False),
+        ("019b76da-a800-7029-8000-000000000001", False),
+    ],
+)
+def test_claims_of_two_items_are_apart_though_half_of_their_ids_is_the_same(
+    open_unit: Open, other: str, same: bool
+) -> None:
+    query = text(
+        "SELECT busbar_half(a, 1) && busbar_half(b, 1) AND busbar_half(a, 9) && busbar_half(b, 9) FROM"
+        " (SELECT CAST('019b76da-a800-7028-8000-000000000001' AS uuid) AS a, CAST(:other AS uuid) AS b) ids"
+    )
+    with open_unit() as ctx:
+        assert ctx.session.scalar(query, {"other": other}) is same
+
+
 LINE = (
     "INSERT INTO invoice_line (provider_id, id, invoice_id, position, kind, charge_code, subscription_id,"
     " subscription_name, subscription_reference, beneficiary_id, beneficiary_name, description, start_at, end_at,"
