@@ -46,7 +46,7 @@ def _taken(ctx: Context, sent: Sent[SentEvent]) -> _Taking:
     rows = taking.distinct(taking.sound(sent))
     if rows:
         columns = _columns(rows, taking)
-        known = backend().append_events(ctx.session, ctx.provider.id, columns, system_now())
+        known = backend().append_events(ctx.session, ctx.provider.id, columns, system_now(), taking.summed_until)
         spending_news.note_events(ctx, ((taking.subscriptions[e.subscription], e.at) for _, e in rows))
         if known:
             again = [row for row, digest in zip(rows, columns.digests, strict=True) if digest in known]
@@ -79,6 +79,7 @@ class _Taking:
     newest: datetime
     subscriptions: Mapping[str, UUID]
     meters: Mapping[str, UUID]
+    summed_until: datetime | None
     repeats: list[int] = field(default_factory=list)
     rejected: list[Rejection] = field(default_factory=list)
 
@@ -136,7 +137,7 @@ class _Taking:
 
 def _begin(ctx: Context, sent: Sent[SentEvent]) -> _Taking:
     oldest, newest = ctx.now - timedelta(days=ctx.provider.settings.usage_cutoff_days), ctx.now + AHEAD_MAX
-    subscriptions, meters = backend().references(
+    found = backend().references(
         ctx.session,
         ctx.provider.id,
         {e.subscription for _, e in sent},
@@ -144,7 +145,7 @@ def _begin(ctx: Context, sent: Sent[SentEvent]) -> _Taking:
         [e.at for _, e in sent if oldest <= e.at <= newest],
         ctx.scope,
     )
-    return _Taking(oldest, newest, subscriptions, meters)
+    return _Taking(oldest, newest, found.subscriptions, found.meters, found.summed_until)
 
 
 def _columns(rows: Sent[SentEvent], taking: _Taking) -> EventColumns:

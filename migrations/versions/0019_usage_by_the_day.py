@@ -19,6 +19,19 @@ down_revision = "0018"
 branch_labels = None
 depends_on = None
 
+# Who writes usage shares the lanes of its days, then learns up to when days are summed. One round trip, two snapshots: a
+# query of a volatile function sees what was committed when that query began, which is after the locks were waited for.
+SHARE_LANES = """
+CREATE FUNCTION busbar_share_lanes(provider uuid, key int, lanes int[]) RETURNS timestamptz LANGUAGE plpgsql VOLATILE
+AS $$
+DECLARE
+  summed_until timestamptz;
+BEGIN
+  PERFORM pg_advisory_xact_lock_shared(key, lane) FROM unnest(lanes) AS lane;
+  SELECT until INTO summed_until FROM public.summed_usage WHERE provider_id = provider;
+  RETURN summed_until;
+END $$
+"""
 TABLES = ("event_day", "register_day", "summed_usage")
 # Looked up key by key: nobody waits for a scan of all that was ever used.
 BEGIN = """
@@ -44,12 +57,14 @@ def upgrade() -> None:
     condition = f"provider_id = (SELECT {CURRENT_PROVIDER})"
     for table in TABLES:
         op.execute(f"ALTER POLICY tenant ON {table} USING ({condition}) WITH CHECK ({condition})")
+    op.execute(SHARE_LANES)
     _begin()
     as_login()
 
 
 def downgrade() -> None:
     as_owner()
+    op.execute("DROP FUNCTION busbar_share_lanes(uuid, int, int[])")
     for table in TABLES:
         op.drop_table(table)
     as_login()

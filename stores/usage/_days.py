@@ -1,13 +1,13 @@
 """Days: the hours of a day (UTC) summed up once it has ended, so that a month is read as days and not as hours.
 
 A provider's days that ended by `summed_usage.until` are the sums of their hours, always. Whoever writes hours adds what
-lies before `until` to the days, in the same statement. A job sums one day after another and moves `until` on.
+lies before `until` to the days, in the same transaction. A job sums one day after another and moves `until` on.
 
 So that neither misses what the other has not committed yet, they hold lanes (advisory locks of the transaction): a lane
-is a provider's days of one number modulo 8. Writers share the lanes of all days that they write to, and take them in a
-statement before the one that reads `until`: a statement sees what was committed when it began, which is before it has
-waited. The job takes a day's lane for itself, and sums it in the statements that follow: whoever wrote to that day has
-committed by then, and whoever comes later sees that the day is summed.
+is a provider's days of one number modulo 8. Writers share the lanes of all days that they write to, and then learn
+`until`, from a query that begins after they have waited: a query sees what was committed when it began. The job takes a
+day's lane for itself, and sums it in the statements that follow: whoever wrote to that day has committed by then, and
+whoever comes later learns that the day is summed.
 
 Nobody waits in a ring: the job waits for one lane only, while it holds nothing that a writer asks for; once it has the
 lane it waits for nobody, since rows of a day that is not summed yet have no other writer.
@@ -29,8 +29,8 @@ DAY = timedelta(days=1)
 LANES = 8
 _EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
 
-# The lanes of a provider, shared with all others that write. Two numbers are a space of their own among such locks.
-SHARE = "SELECT pg_advisory_xact_lock_shared(%(lock)b::int4, lane) FROM unnest(%(lanes)b::int4[]) AS lane"
+# A lane is two numbers, which are a space of their own among such locks. The function is made by migration 0019.
+SHARE = "SELECT busbar_share_lanes(%(provider)b, %(lock)b::int4, %(lanes)b::int4[])"
 TAKE = "SELECT pg_advisory_xact_lock(%(lock)b::int4, %(lane)b::int4)"
 TRY_ALL = f"""
 SELECT bool_and(pg_try_advisory_xact_lock(%(lock)b::int4, lane)) FROM generate_series(0, {LANES - 1}) AS lane
@@ -93,9 +93,11 @@ def lanes_of(instants: Iterable[datetime]) -> list[int]:
     return sorted({(instant - _EPOCH) // DAY % LANES for instant in instants})
 
 
-def share_lanes(session: Session, provider_id: UUID, instants: Iterable[datetime]) -> None:
-    """Before hours at these instants are written, in a statement of its own."""
-    run(session, SHARE, {"lock": lock_of(provider_id), "lanes": lanes_of(instants)})
+def share_lanes(session: Session, provider_id: UUID, instants: Iterable[datetime]) -> datetime | None:
+    """Before hours at these instants are written: up to when days are summed, which stays so for the days of these."""
+    parameters = {"lock": lock_of(provider_id), "lanes": lanes_of(instants), "provider": provider_id}
+    summed_until: datetime | None = run(session, SHARE, parameters).scalar_one()
+    return summed_until
 
 
 def make_room(session: Session, provider_id: UUID, now: datetime) -> None:

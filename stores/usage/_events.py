@@ -1,4 +1,4 @@
-"""Events: identity, event, hour and day in one statement, so that a repeat changes none of them."""
+"""Events: identity, event and hour in one statement, so that a repeat changes none of them; days after it."""
 
 # ruff: noqa: S608 (statements are put together from constants; values are parameters)
 
@@ -29,20 +29,9 @@ _EVENTS = """
     AS e (digest, s, m, at, source, id, quantity, properties)
 """
 # PostgreSQL carries out what is not read from in the reverse of this order: hours, which other batches may wait for,
-# are the last to be locked, and after them days, which only late events have. The lanes of the days are held (`_days`).
+# are the last to be locked.
 _STORE = """
-days AS (
-  INSERT INTO event_day AS d
-    (provider_id, subscription_id, meter_id, day, quantity, count, minimum, maximum, known_at)
-  SELECT %(provider)b, subscription_id, meter_id, date_bin('1 day', at, timestamptz '2000-01-01 00:00Z') AS day,
-         sum(quantity), count(*), min(quantity), max(quantity), %(received_at)b
-  FROM fresh WHERE at < (SELECT until FROM summed_usage WHERE provider_id = %(provider)b)
-  GROUP BY subscription_id, meter_id, day ORDER BY subscription_id, meter_id, day
-  ON CONFLICT (provider_id, subscription_id, meter_id, day) DO UPDATE
-  SET quantity = d.quantity + excluded.quantity, count = d.count + excluded.count,
-      minimum = least(d.minimum, excluded.minimum), maximum = greatest(d.maximum, excluded.maximum),
-      known_at = greatest(d.known_at, excluded.known_at)
-), hours AS (
+hours AS (
   INSERT INTO event_hour AS h
     (provider_id, subscription_id, meter_id, hour, quantity, count, minimum, maximum, known_at)
   SELECT %(provider)b, subscription_id, meter_id, date_bin('1 hour', at, timestamptz '2000-01-01 00:00Z') AS hour,
@@ -72,6 +61,19 @@ WITH claimed AS (
   ON CONFLICT DO NOTHING RETURNING digest
 ), fresh AS MATERIALIZED ({_EVENTS} JOIN claimed USING (digest)), {_STORE}
 SELECT array_agg(digest) FROM claimed HAVING count(*) < %(count)b
+"""
+# Of events that lie in days that are summed. A statement of its own, for few do: as a part of the others it would cost
+# each of them a third of a millisecond to plan. It locks days in the order of their keys, as hours are, and after them.
+LATE = f"""
+INSERT INTO event_day AS d (provider_id, subscription_id, meter_id, day, quantity, count, minimum, maximum, known_at)
+SELECT %(provider)b, subscription_id, meter_id, date_bin('1 day', at, timestamptz '2000-01-01 00:00Z') AS day,
+       sum(quantity), count(*), min(quantity), max(quantity), %(received_at)b
+FROM ({_EVENTS}) late WHERE at < %(summed_until)b AND digest <> ALL(%(known)b::bytea[])
+GROUP BY subscription_id, meter_id, day ORDER BY subscription_id, meter_id, day
+ON CONFLICT (provider_id, subscription_id, meter_id, day) DO UPDATE
+SET quantity = d.quantity + excluded.quantity, count = d.count + excluded.count,
+    minimum = least(d.minimum, excluded.minimum), maximum = greatest(d.maximum, excluded.maximum),
+    known_at = greatest(d.known_at, excluded.known_at)
 """
 SET = 200  # from so many events on the second look costs more than the savepoint that replaces it
 
@@ -107,15 +109,24 @@ def make_months(session: Session, bulk: str, instants: list[datetime]) -> None:
     run(session, PARTITIONS, {"bulk": bulk, "months": months_of(instants)})
 
 
-def append(session: Session, provider_id: UUID, rows: EventColumns, received_at: datetime) -> set[bytes]:
-    """Store what is new; the digests that were known already come back. Their months are there already, and the
-    lanes of their days are held: `_references.of_events` sees to both.
+def append(
+    session: Session, provider_id: UUID, rows: EventColumns, received_at: datetime, summed_until: datetime | None
+) -> set[bytes]:
+    """Store what is new; the digests that were known already come back. Their months are there already, and the lanes
+    of their days are shared: `_references.of_events` saw to both, and told up to when days are summed.
     """
-    parameters = {**vars(rows), "provider": provider_id, "received_at": received_at, "count": len(rows.digests)}
-    if len(rows.digests) >= SET and _all_new(session, parameters):
+    parameters = {**vars(rows), "provider": provider_id, "received_at": received_at}
+    known = _store(session, parameters, rows.digests)
+    if summed_until is not None and min(rows.at) < summed_until:
+        run(session, LATE, {**parameters, "summed_until": summed_until, "known": list(known)})
+    return known
+
+
+def _store(session: Session, parameters: dict[str, Any], digests: Sequence[bytes]) -> set[bytes]:
+    if len(digests) >= SET and _all_new(session, parameters):
         return set()
-    some = run(session, APPEND, parameters).first()  # only if some were known: nobody needs a list of all
-    return set() if some is None else set(rows.digests).difference(some[0] or ())
+    some = run(session, APPEND, {**parameters, "count": len(digests)}).first()  # only if some were known
+    return set() if some is None else set(digests).difference(some[0] or ())
 
 
 def _all_new(session: Session, parameters: dict[str, Any]) -> bool:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
 from uuid import UUID
@@ -19,6 +19,7 @@ from core.ids import PREFIXES, decode
 from stores.statements import run
 from stores.usage._days import lanes_of, lock_of
 from stores.usage._events import months_of
+from stores.usage.port import References
 
 EVENTS = """
 SELECT 's', s.id, NULL FROM subscription s
@@ -36,7 +37,7 @@ UNION ALL
 SELECT 'm', m.id, m.code FROM meter m
 WHERE m.provider_id = %(provider)b AND m.code = ANY(%(meter_names)b::text[])
 UNION ALL
-SELECT 'l', NULL, pg_advisory_xact_lock_shared(%(lock)b::int4, lane)::text FROM unnest(%(lanes)b::int4[]) AS lane
+SELECT 'd', NULL, extract(epoch FROM busbar_share_lanes(%(provider)b, %(lock)b::int4, %(lanes)b::int4[]))::int8::text
 UNION ALL
 SELECT 'p', NULL, busbar_partition('usage_event', month)::text FROM unnest(%(months)b::date[]) AS month
 """
@@ -93,10 +94,10 @@ def of_events(
     meters: Collection[str],
     instants: Sequence[datetime],
     roots: frozenset[UUID] | None,
-) -> tuple[dict[str, UUID], dict[str, UUID]]:
+) -> References:
     """Subscriptions and meters by reference; what does not exist for the caller is missing.
 
-    The same round trip takes the lanes of the days that `instants` lie in (`_days`), and makes the partitions that
+    The same round trip shares the lanes of the days that `instants` lie in (`_days`), and makes the partitions that
     events at them need.
     """
     subscription_ids, subscription_names = _sorted("subscription", subscriptions)
@@ -114,11 +115,14 @@ def of_events(
     if roots is not None:
         parameters["roots"] = list(roots)
     found: dict[str, dict[str, UUID]] = {"s": {}, "m": {}}
+    summed_until = None
     for kind, row_id, name in run(session, ALL if roots is None else OWN, parameters):
         if kind in found:
             ids = subscription_ids if kind == "s" else meter_ids
             found[kind][ids[row_id] if name is None else name] = row_id
-    return found["s"], found["m"]
+        elif kind == "d" and name is not None:
+            summed_until = datetime.fromtimestamp(int(name), UTC)
+    return References(found["s"], found["m"], summed_until)
 
 
 def of_points(session: Session, provider_id: UUID, references: Collection[str]) -> dict[str, set[UUID]]:

@@ -17,7 +17,7 @@ from billing.metering.quality import NONE, Quality, Shares
 from billing.metering.readings import Head
 from billing.metering.steps import Step
 from stores.statements import EVER, FOREVER, chunks, run, texts
-from stores.usage._days import share_lanes
+from stores.usage._days import day_of, share_lanes
 from stores.usage.port import Rewrite
 
 GONE = """
@@ -53,38 +53,22 @@ SET value = excluded.value, cause = excluded.cause, serial = excluded.serial, se
     reset_at = excluded.reset_at, reset_seen_at = excluded.reset_seen_at,
     evidence = CASE WHEN excluded.evidence = '{}' THEN epoch.evidence ELSE excluded.evidence END
 """
-# What lies in days that are summed is added to them too; their lanes are held (`_days`). Hours and days have no other
-# writer, for their registers are locked.
-HOURS = """
-WITH w AS MATERIALIZED (
-  SELECT register_id, hour, measured::numeric, interpolated::numeric, estimated::numeric, substituted::numeric,
-         invalid::numeric, intervals
-  FROM unnest(%(registers)b::uuid[], %(hours)b::timestamptz[], %(measured)b::text[], %(interpolated)b::text[],
-              %(estimated)b::text[], %(substituted)b::text[], %(invalid)b::text[], %(intervals)b::int4[])
-    AS w (register_id, hour, measured, interpolated, estimated, substituted, invalid, intervals)
-), days AS (
-  INSERT INTO register_day AS d
-    (provider_id, register_id, day, measured, interpolated, estimated, substituted, invalid, intervals, known_at)
-  SELECT %(provider)b, register_id, date_bin('1 day', hour, timestamptz '2000-01-01 00:00Z') AS day, sum(measured),
-         sum(interpolated), sum(estimated), sum(substituted), sum(invalid), sum(intervals), %(known_at)b
-  FROM w WHERE hour < (SELECT until FROM summed_usage WHERE provider_id = %(provider)b)
-  GROUP BY register_id, day ORDER BY register_id, day
-  ON CONFLICT (provider_id, register_id, day) DO UPDATE
-  SET measured = d.measured + excluded.measured, interpolated = d.interpolated + excluded.interpolated,
-      estimated = d.estimated + excluded.estimated, substituted = d.substituted + excluded.substituted,
-      invalid = d.invalid + excluded.invalid, intervals = d.intervals + excluded.intervals,
-      known_at = greatest(d.known_at, excluded.known_at)
-)
-INSERT INTO register_hour AS h
-  (provider_id, register_id, hour, measured, interpolated, estimated, substituted, invalid, intervals, known_at)
-SELECT %(provider)b, register_id, hour, measured, interpolated, estimated, substituted, invalid, intervals, %(known_at)b
-FROM w
-ON CONFLICT (provider_id, register_id, hour) DO UPDATE
+# Hours, and days that are summed, alike.
+ADD = """
+INSERT INTO register_{kind} AS h
+  (provider_id, register_id, {kind}, measured, interpolated, estimated, substituted, invalid, intervals, known_at)
+SELECT %(provider)b, w.register_id, w.start, w.measured::numeric, w.interpolated::numeric, w.estimated::numeric,
+       w.substituted::numeric, w.invalid::numeric, w.intervals, %(known_at)b
+FROM unnest(%(registers)b::uuid[], %(starts)b::timestamptz[], %(measured)b::text[], %(interpolated)b::text[],
+            %(estimated)b::text[], %(substituted)b::text[], %(invalid)b::text[], %(intervals)b::int4[])
+  AS w (register_id, start, measured, interpolated, estimated, substituted, invalid, intervals)
+ON CONFLICT (provider_id, register_id, {kind}) DO UPDATE
 SET measured = h.measured + excluded.measured, interpolated = h.interpolated + excluded.interpolated,
     estimated = h.estimated + excluded.estimated, substituted = h.substituted + excluded.substituted,
     invalid = h.invalid + excluded.invalid, intervals = h.intervals + excluded.intervals,
     known_at = greatest(h.known_at, excluded.known_at)
 """
+HOURS, DAYS = ADD.format(kind="hour"), ADD.format(kind="day")
 HEADS = """
 UPDATE register r
 SET reading_at = w.at, value = w.value::numeric, boots = w.boots, uptime_s = w.uptime_s::numeric, serial = w.serial,
@@ -197,13 +181,32 @@ def _put_epochs(session: Session, provider_id: UUID, rewrites: Sequence[Rewrite]
 
 
 def _put_hours(session: Session, provider_id: UUID, changes: Changes, known_at: datetime) -> None:
-    if changes:
-        share_lanes(session, provider_id, {hour for _, hour in changes})
+    """Add to hours, and to the days that are summed; the registers are locked, so nobody else is at them."""
+    if not changes:
+        return
+    summed_until = share_lanes(session, provider_id, {hour for _, hour in changes})
+    _add(session, provider_id, HOURS, changes, known_at)
+    if summed_until is not None:
+        _add(session, provider_id, DAYS, _by_day(changes, summed_until), known_at)
+
+
+def _by_day(changes: Changes, until: datetime) -> Changes:
+    """Changes of the hours before an instant, added up by the day."""
+    found: Changes = {}
+    for (register, hour), (shares, count) in changes.items():
+        if hour < until:
+            key = register, day_of(hour)
+            before, counted = found.get(key, (NONE, 0))
+            found[key] = before + shares, counted + count
+    return found
+
+
+def _add(session: Session, provider_id: UUID, statement: str, changes: Changes, known_at: datetime) -> None:
     for rows in chunks(sorted(changes.items(), key=lambda change: (change[0][0].int, change[0][1]))):
         shares = [s for _, (s, _) in rows]
         parameters = {
             "registers": [register for (register, _), _ in rows],
-            "hours": [hour for (_, hour), _ in rows],
+            "starts": [start for (_, start), _ in rows],
             "measured": texts([s.measured for s in shares]),
             "interpolated": texts([s.interpolated for s in shares]),
             "estimated": texts([s.estimated for s in shares]),
@@ -213,7 +216,7 @@ def _put_hours(session: Session, provider_id: UUID, changes: Changes, known_at: 
             "provider": provider_id,
             "known_at": known_at,
         }
-        run(session, HOURS, parameters)
+        run(session, statement, parameters)
 
 
 def _put_heads(session: Session, provider_id: UUID, heads: Sequence[tuple[UUID, Head]]) -> None:

@@ -39,6 +39,15 @@ class EventColumns:
 
 
 @dataclass(frozen=True)
+class References:
+    """Subscriptions and meters by what callers wrote; `summed_until` is what appending events needs to know."""
+
+    subscriptions: Mapping[str, UUID]
+    meters: Mapping[str, UUID]
+    summed_until: datetime | None
+
+
+@dataclass(frozen=True)
 class RegisterState:
     """A register that is locked for metering."""
 
@@ -99,7 +108,7 @@ class UsageStore(Protocol):
         meters: Collection[str],
         instants: Sequence[datetime],
         roots: frozenset[UUID] | None,
-    ) -> tuple[dict[str, UUID], dict[str, UUID]]:
+    ) -> References:
         """Subscriptions and meters by what callers wrote; `roots` of account subtrees bound what a caller may see.
 
         Events at these instants can be appended afterwards.
@@ -111,9 +120,18 @@ class UsageStore(Protocol):
         ...
 
     def append_events(
-        self, session: Session, provider_id: UUID, rows: EventColumns, received_at: datetime
+        self,
+        session: Session,
+        provider_id: UUID,
+        rows: EventColumns,
+        received_at: datetime,
+        summed_until: datetime | None,
     ) -> set[bytes]:
-        """Store the events whose identity is new, with their hours. Returns the digests that were known already."""
+        """Store the events whose identity is new, with their hours. Returns the digests that were known already.
+
+        Args:
+            summed_until: of the references that were looked up for these events, in the same transaction.
+        """
         ...
 
     def same_events(self, session: Session, provider_id: UUID, rows: EventColumns) -> set[bytes]:

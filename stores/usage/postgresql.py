@@ -17,7 +17,7 @@ from billing.metering.late import Window
 from billing.metering.slots import SlotRequest, Usage
 from core.period import Period
 from stores.usage import _answers, _arrivals, _days, _events, _readings, _references, _rewrite
-from stores.usage.port import EventColumns, RegisterState, Rewrite, StoredReading, UsageStore
+from stores.usage.port import EventColumns, References, RegisterState, Rewrite, StoredReading, UsageStore
 
 
 class PostgresqlUsage:
@@ -39,7 +39,7 @@ class PostgresqlUsage:
         meters: Collection[str],
         instants: Sequence[datetime],
         roots: frozenset[UUID] | None,
-    ) -> tuple[dict[str, UUID], dict[str, UUID]]:
+    ) -> References:
         """Subscriptions and meters by what callers wrote; events at these instants can be appended afterwards."""
         return _references.of_events(session, provider_id, subscriptions, meters, instants, roots)
 
@@ -48,10 +48,15 @@ class PostgresqlUsage:
         return _references.of_points(session, provider_id, references)
 
     def append_events(
-        self, session: Session, provider_id: UUID, rows: EventColumns, received_at: datetime
+        self,
+        session: Session,
+        provider_id: UUID,
+        rows: EventColumns,
+        received_at: datetime,
+        summed_until: datetime | None,
     ) -> set[bytes]:
         """Store the events whose identity is new, with their hours. Returns the digests that were known already."""
-        return _events.append(session, provider_id, rows, received_at)
+        return _events.append(session, provider_id, rows, received_at, summed_until)
 
     def same_events(self, session: Session, provider_id: UUID, rows: EventColumns) -> set[bytes]:
         """Of events that were known, the digests that are stored with the same content."""
