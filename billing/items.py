@@ -164,6 +164,8 @@ class Item:
             is placed: then the subscription's.
         terms: in order of time, without overlap.
         claims: in any order.
+        held: stretches in order of time that are billed besides, by claims that no correction can be of
+            (`billing.untouched`).
         anchors: from where spans are counted anew, in order; first instants of local days.
     """
 
@@ -177,6 +179,7 @@ class Item:
     claims: tuple[Claim, ...] = ()
     usage_zone: str | None = None
     anchors: tuple[datetime, ...] = ()
+    held: tuple[Period, ...] = ()
 
     def cadence(self, price: PriceTerms) -> Cadence | Chain:
         """The spans of a price on this item."""

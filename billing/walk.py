@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
+from operator import attrgetter
 from typing import NamedTuple
 
 from billing.items import ADVANCE, ONE_OFF, RECURRING, USAGE, ZERO, AgreedTerm, Claim, Item, PriceTerms
@@ -19,6 +20,7 @@ from core.period import Period
 
 _TICK = timedelta(microseconds=1)
 _STEPS = "_steps"
+_START = attrgetter("start")
 
 
 class Bill(NamedTuple):
@@ -53,7 +55,7 @@ def steps(item: Item, as_of: datetime) -> tuple[Bill | Shrink, ...]:
 
 def _steps(item: Item, as_of: datetime) -> Iterator[Bill | Shrink]:
     terms = _settled(item)
-    held: list[Period] = []
+    held = list(item.held)
     for claim in sorted(item.claims, key=lambda c: c.span.start):
         shrink = _shrink(item, claim, terms, as_of)
         if shrink is not None:
@@ -61,6 +63,7 @@ def _steps(item: Item, as_of: datetime) -> Iterator[Bill | Shrink]:
         keeps = claim.span if shrink is None else shrink.keeps
         if keeps is not None:
             held.append(keeps)
+    held.sort(key=_START)
     for term in terms:
         for span in _wanted(item, term, held, as_of):
             due_at = span.start if term.price.timing == ADVANCE else span.end
@@ -131,7 +134,7 @@ def _wanted(item: Item, term: AgreedTerm, held: Sequence[Period], as_of: datetim
 
 def _one_off(item: Item, term: AgreedTerm) -> Iterator[Period]:
     """The local day of the start, once in the life of the item, whatever became of its terms later."""
-    if item.claims or term.start != item.terms[0].start:
+    if item.claims or item.held or term.start != item.terms[0].start:
         return
     tomorrow = local_date(term.start, item.time_zone) + timedelta(days=1)
     yield Period(term.start, day_start(tomorrow, item.time_zone))

@@ -14,18 +14,24 @@ from billing import breaks
 from billing.anchors import AnchorRow, fold_anchors
 from billing.breaks import Break, BreakRow, fold_breaks
 from billing.items import Item
+from billing.untouched import Written
 from core.period import utc
 from models.accounts import Account
 from models.subscriptions import Subscription, SubscriptionAnchor, SubscriptionBreak
 from services.context import Context
+from stores.statements import EVER
 
 
 @dataclass(frozen=True)
 class Calendar:
-    """The breaks of a subscription, and the instants from which its spans are counted anew."""
+    """The breaks of a subscription, and the instants from which its spans are counted anew.
+
+    `written` tells when that was written. What is counted anew is so for spans before it too.
+    """
 
     breaks: tuple[Break, ...] = ()
     anchors: tuple[datetime, ...] = ()
+    written: tuple[Written, ...] = ()
 
     def follow(self, item: Item, *, as_agreed: bool) -> Item:
         """An item by this calendar; `as_agreed` leaves the breaks in its terms."""
@@ -49,7 +55,10 @@ def load(ctx: Context, wanted: ColumnElement[bool]) -> defaultdict[UUID, Calenda
         anchor_rows[row.subscription_id].append(known_anchor)
     found: defaultdict[UUID, Calendar] = defaultdict(Calendar)
     for key in break_rows.keys() | anchor_rows.keys():
-        found[key] = Calendar(fold_breaks(break_rows[key]), fold_anchors(anchor_rows[key]))
+        its, anew_from = break_rows[key], anchor_rows[key]
+        written = [Written(row.from_at, row.recorded_at) for row in its]
+        written += [Written(EVER, row.recorded_at) for row in anew_from]
+        found[key] = Calendar(fold_breaks(its), fold_anchors(anew_from), tuple(written))
     return found
 
 

@@ -6,7 +6,6 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from decimal import Decimal
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -14,21 +13,25 @@ from sqlalchemy import ColumnElement, Select, and_, func, select
 from sqlalchemy.dialects.postgresql import distinct_on
 
 from billing.coupons import Redeemed
-from billing.drawdown import DRAWDOWN
 from billing.items import AgreedTerm, Claim, Item, PriceTerms
 from billing.terms import TermRow, fold
 from core.period import Period, utc
 from models.accounts import Account
-from models.billing import BilledSpan, Charge
 from models.catalog import Price
 from models.places import Assignment, Point, Site
 from models.subscriptions import Subscription, SubscriptionItem, SubscriptionItemTerm
-from services import claims_credited, contract_calendars, contract_prices, coupons_redeemed
+from services import (
+    claims_credited,
+    contract_calendars,
+    contract_prices,
+    coupons_redeemed,
+    held_claims,
+    untouched_claims,
+)
 from services.context import Context
 from services.contract_prices import PriceFacts
+from services.held_claims import ClaimRow, Held
 from services.sets import among
-
-ORIGINALS = ("recurring", "one_off", "usage")
 
 
 class Owner(NamedTuple):
@@ -82,23 +85,14 @@ class _ItemRow(NamedTuple):
     seller_id: UUID
 
 
-class _ClaimRow(NamedTuple):
-    claim_id: UUID
-    item_id: UUID
-    start_at: datetime
-    end_at: datetime
-    net_amount: Decimal
-    drawn: Decimal
-    charge_id: UUID
-    price_id: UUID
-    discount: Decimal
-    quantity: Decimal
-    rated_at: datetime
+def load(ctx: Context, payers: Collection[UUID], since: datetime | None = None) -> Contracts:
+    """The items of all accounts that these payers pay for, in a fixed number of queries.
 
-
-def load(ctx: Context, payers: Collection[UUID]) -> Contracts:
-    """The items of all accounts that these payers pay for, in a fixed number of queries."""
-    return _load(ctx, among(Account.payer_id, payers))
+    Args:
+        since: leave out claims that `propose` and corrections would only look at to see that nothing changed, where
+            usage that ended by then is not looked at again. Without it, every claim is there.
+    """
+    return _load(ctx, among(Account.payer_id, payers), since=since)
 
 
 def load_subscription(ctx: Context, subscription_id: UUID, *, as_agreed: bool = False) -> Contracts:
@@ -115,12 +109,16 @@ def load_subscriptions(ctx: Context, subscription_ids: Collection[UUID], *, as_a
     return _load(ctx, among(Subscription.id, subscription_ids), as_agreed=as_agreed)
 
 
-def _load(ctx: Context, wanted: ColumnElement[bool], *, as_agreed: bool = False) -> Contracts:
+def _load(
+    ctx: Context, wanted: ColumnElement[bool], *, as_agreed: bool = False, since: datetime | None = None
+) -> Contracts:
     rows = [_ItemRow._make(row) for row in ctx.session.execute(_items(ctx).where(wanted)).all()]
-    terms_of, claims_of = _terms(ctx, wanted), _claims(ctx, wanted)
+    terms_of, calendars = _terms(ctx, wanted), contract_calendars.load(ctx, wanted)
+    prices = contract_prices.load(ctx, among(Price.id, {row.price_id for its in terms_of.values() for row in its}))
+    subscriptions = {row.item_id: row.subscription_id for row in rows}
+    untouched = untouched_claims.of_items(subscriptions, terms_of, calendars, prices, since) if since else {}
+    held = held_claims.load(ctx, subscriptions, untouched)
     zones: dict[UUID, str] = dict(ctx.session.execute(_zones(ctx).where(wanted)).all())
-    priced = {row.price_id for its in (terms_of, claims_of) for some in its.values() for row in some}
-    prices = contract_prices.load(ctx, among(Price.id, priced))
     redeemed = coupons_redeemed.load(ctx, wanted)
     reduced = {claim: sum(t.amount for t in its) for each in redeemed.values() for claim, its in each.taken.items()}
     gone = _Gone(reduced, claims_credited.load(ctx, wanted))
@@ -130,17 +128,15 @@ def _load(ctx: Context, wanted: ColumnElement[bool], *, as_agreed: bool = False)
         for key, row in prices.items()
         for currency in currencies & row.currencies.keys()
     }
-    calendars = contract_calendars.load(ctx, wanted)
     items = tuple(
         calendars[row.subscription_id].follow(
-            _item(row, terms_of[row.item_id], claims_of[row.item_id], terms_by_price, zones.get(row.item_id), gone),
-            as_agreed=as_agreed,
+            _item(row, terms_of[row.item_id], held, terms_by_price, zones.get(row.item_id), gone), as_agreed=as_agreed
         )
         for row in rows
     )
     owners = {row.item_id: Owner(row.subscription_id, row.account_id, row.payer_id, row.seller_id) for row in rows}
     facts = {key: contract_prices.facts_of(row) for key, row in prices.items()}
-    originals = {row.claim_id: row.charge_id for its in claims_of.values() for row in its}
+    originals = {row.claim_id: row.charge_id for its in held.claims.values() for row in its}
     return Contracts(items, owners, facts, originals, redeemed)
 
 
@@ -196,57 +192,6 @@ def _terms(ctx: Context, wanted: ColumnElement[bool]) -> defaultdict[UUID, list[
     return found
 
 
-def _claims(ctx: Context, wanted: ColumnElement[bool]) -> defaultdict[UUID, list[_ClaimRow]]:
-    """Held claims by item, each with the charge that made it and the sum of all its charges."""
-    charged = (
-        select(
-            Charge.claim_id,
-            func.coalesce(func.sum(Charge.amount).filter(Charge.kind != DRAWDOWN), 0).label("net_amount"),
-            func.coalesce(-func.sum(Charge.amount).filter(Charge.kind == DRAWDOWN), 0).label("drawn"),
-            func.array_agg(Charge.id).filter(Charge.kind.in_(ORIGINALS)).label("charge_ids"),
-            func.array_agg(Charge.price_id).filter(Charge.kind.in_(ORIGINALS)).label("price_ids"),
-            func.array_agg(Charge.discount).filter(Charge.kind.in_(ORIGINALS)).label("discounts"),
-            func.sum(Charge.quantity).filter(Charge.kind.in_((*ORIGINALS, "adjustment"))).label("quantity"),
-            # A later one may not have been rated when it was stored: a voided document's corrections wait once more.
-            func.min(Charge.recorded_at).label("rated_at"),
-        )
-        .where(
-            Charge.provider_id == BilledSpan.provider_id,
-            Charge.claim_id == BilledSpan.id,
-            Charge.released_at.is_(None),
-        )
-        .group_by(Charge.claim_id)
-        .lateral("charged")
-    )
-    instant = Charge.recorded_at.type
-    columns = (
-        select(
-            BilledSpan.id,
-            BilledSpan.item_id,
-            func.lower(BilledSpan.span, type_=instant).label("start_at"),
-            func.upper(BilledSpan.span, type_=instant).label("end_at"),
-            charged.c.net_amount,
-            charged.c.drawn,
-            charged.c.charge_ids[1].label("charge_id"),
-            charged.c.price_ids[1].label("price_id"),
-            charged.c.discounts[1].label("discount"),
-            charged.c.quantity,
-            charged.c.rated_at,
-        )
-        .select_from(BilledSpan)
-        .join(charged, BilledSpan.id == charged.c.claim_id)
-        .join(
-            SubscriptionItem,
-            and_(SubscriptionItem.provider_id == BilledSpan.provider_id, SubscriptionItem.id == BilledSpan.item_id),
-        )
-    )
-    found: defaultdict[UUID, list[_ClaimRow]] = defaultdict(list)
-    for row in ctx.session.execute(_joined(ctx, columns).where(BilledSpan.status == "held", wanted)).all():
-        claim = _ClaimRow._make(row)
-        found[claim.item_id].append(claim)
-    return found
-
-
 def _zones(ctx: Context) -> Select[*tuple[Any, ...]]:
     """The zone of the site where each item was metered first; later assignments do not move its bands."""
     columns = (
@@ -266,7 +211,7 @@ def _zones(ctx: Context) -> Select[*tuple[Any, ...]]:
 def _item(
     row: _ItemRow,
     terms: Iterable[TermRow],
-    claims: Iterable[_ClaimRow],
+    held: Held,
     prices: Mapping[tuple[UUID, str], PriceTerms],
     usage_zone: str | None,
     gone: _Gone,
@@ -281,12 +226,13 @@ def _item(
         terms=tuple(
             AgreedTerm(t.start, t.end, prices[t.price_id, row.currency], t.quantity, t.discount) for t in fold(terms)
         ),
-        claims=tuple(_claim(c, prices[c.price_id, row.currency], gone) for c in claims),
+        claims=tuple(_claim(c, prices[c.price_id, row.currency], gone) for c in held.claims.get(row.item_id, ())),
         usage_zone=usage_zone,
+        held=tuple(held.stretches.get(row.item_id, ())),
     )
 
 
-def _claim(row: _ClaimRow, price: PriceTerms, gone: _Gone) -> Claim:
+def _claim(row: ClaimRow, price: PriceTerms, gone: _Gone) -> Claim:
     billed = (int(row.net_amount), row.discount, int(row.drawn))
     taken = gone.reduced.get(row.claim_id, 0), gone.credited.get(row.claim_id, 0)
     span = Period(utc(row.start_at), utc(row.end_at))

@@ -66,8 +66,8 @@ def propose_for(ctx: Context, payers: Collection[UUID], as_of: datetime, closed:
         closed: usage of spans that end later is left out, since boundary readings may still be on their way; it is
             proposed next time.
     """
-    contracts = contract_items.load(ctx, payers)
     since = ctx.now - timedelta(days=ctx.provider.settings.usage_cutoff_days)
+    contracts = contract_items.load(ctx, payers, since)
     indexes = load_indexes(ctx, indexed_spans(contracts.items, as_of, since))
     needed = due_spans(contracts.items, as_of, indexes)
     used = slots_many(ctx.session, ctx.provider.id, needed, now=ctx.now) if needed else {}

@@ -23,8 +23,8 @@ from models.credit_notes import CreditNoteLine
 from models.payments import PaymentAttempt
 from services import ledger, lookups, outbox
 from services.context import Context
-from services.contract_items import ORIGINALS
 from services.documents import Document
+from services.held_claims import ORIGINALS
 from services.invoicing_view import invoice_json
 from services.sets import add_rows, among
 
