@@ -231,6 +231,25 @@ EXAMPLES = [
         ],
     ),
     Example(
+        why="what was committed and not used is no event: free events leave it to be paid",
+        price={**_SHARE, "free_events": 1, "commitment": {"quantity": "100", "overage": _OVER, "take_or_pay": True}},
+        quantity=None,
+        metered=_events("40"),
+        exact="6",
+        parts=[
+            {"free": True, "quantity": "40", "events": "1", "exact": "0"},
+            {"quantity": "60", "rate": "10", "exact": "6"},
+        ],
+    ),
+    Example(
+        why="nor when there was no event at all",
+        price={**_SHARE, "free_events": 1, "commitment": {"quantity": "100", "overage": _OVER, "take_or_pay": True}},
+        quantity=None,
+        metered=_events(),
+        exact="10",
+        parts=[{"quantity": "100", "rate": "10", "exact": "10"}],
+    ),
+    Example(
         why="of three equal events of which half is included, two pay",
         price={**_SHARE, "included": "150"},
         quantity=None,

@@ -126,12 +126,13 @@ class _Tally:
         """Add the events of a piece, or a quantity that belongs to none."""
         left = max(piece.count, 1)
         each = self.units(piece.quantity) // left
-        if self._gives:
+        gives = self._gives and (piece.count > 0 or self._free_amount is not None)  # free events are no quantity
+        if gives:
             given = self._given(each, left)
             self._running += each * given
             self.free += given if piece.count else 0
             left -= given
-        if left and self._gives:
+        if left and gives:
             self._gives = False
             self._pay(self._above(each), 1 if piece.count else 0)
             left -= 1
