@@ -6,7 +6,7 @@ Billing again adds nothing: what is stored holds its claim, and the engine propo
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -26,14 +26,15 @@ from billing.rating import shown
 from billing.reductions import reduced
 from core.ids import new_id
 from core.period import parse_instant
+from models.base import Base
 from models.billing import BilledSpan
 from services import contract_items, metering_missing
 from services.closing import settled
 from services.context import Context
 from services.contract_items import Contracts
 from services.indexes import load as load_indexes
-from services.sets import add_rows, change_rows
-from stores.statements import weighed
+from services.sets import ROWS_AT_ONCE, add_in_turn, change_rows
+from stores.statements import chunks, weighed
 from stores.usage import arrived, slots_many
 
 # So many slots of billed spans are looked at together.
@@ -124,16 +125,31 @@ def claim(ctx: Context, proposed: Proposed) -> list[dict[str, Any]]:
         The rows of the charges, to be stored in the same transaction, with the lines of their documents.
     """
     _shrink(ctx, proposed.proposal.shrunk)
-    rows = [row_of(ctx, charge, proposed.contracts) for charge in proposed.proposal.charges]
+    rows: list[dict[str, Any]] = []
+    add_in_turn(ctx, _rows_and_claims(ctx, proposed, rows))
     charged = list(zip(rows, proposed.proposal.charges, strict=True))
-    fresh = [row for row, charge in charged if charge.claim_id is None and charge.draws_on is None]
     drawing = [(row, charge.draws_on) for row, charge in charged if charge.claim_id is None and charge.draws_on]
-    made = {(row["item_id"], row["start_at"]): row["claim_id"] for row in fresh} if drawing else {}
-    for row, commitment in drawing:
-        row["claim_id"] = made[row["item_id"], commitment.start]
-    add_rows(ctx, BilledSpan, [_claim(row) for row in fresh])
+    if drawing:
+        made = {(row["item_id"], row["start_at"]): row["claim_id"] for row, charge in charged if _claims(charge)}
+        for row, commitment in drawing:
+            row["claim_id"] = made[row["item_id"], commitment.start]
     metering_missing.report(ctx, proposed.proposal.charges)
     return rows
+
+
+def _rows_and_claims(
+    ctx: Context, proposed: Proposed, rows: list[dict[str, Any]]
+) -> Iterator[tuple[type[Base], Sequence[dict[str, Any]]]]:
+    """The claims to make, thousands at a time, each time after the rows of their charges, which `rows` is told."""
+    for some in chunks(proposed.proposal.charges, ROWS_AT_ONCE):
+        made = [row_of(ctx, charge, proposed.contracts) for charge in some]
+        rows += made
+        yield BilledSpan, [_claim(row) for row, charge in zip(made, some, strict=True) if _claims(charge)]
+
+
+def _claims(charge: ProposedCharge) -> bool:
+    """Whether a charge has a claim of its own, and not that of what it corrects or draws on."""
+    return charge.claim_id is None and charge.draws_on is None
 
 
 def _shrink(ctx: Context, shrunk: Collection[ShrunkClaim]) -> None:
