@@ -46,11 +46,15 @@ def changing(ctx: Context, wanted: ColumnElement[bool], until: datetime) -> Sequ
 
 
 def _pass(ctx: Context, wanted: ColumnElement[bool], until: datetime) -> None:
-    """What is done may bring more to do: a pause, the end of it."""
+    """What is done may bring more to do: a pause, the end of it. What was done and is still due is left, as the clock
+    leaves it, with what comes after it.
+    """
     found = _due(ctx, wanted, until).subquery()
     first = select(found).order_by(found.c.due_at, found.c.step, found.c.id).limit(1)
-    while (due := ctx.session.execute(first).one_or_none()) is not None:
+    done: set[tuple[Any, ...]] = set()
+    while (due := ctx.session.execute(first).one_or_none()) is not None and tuple(due) not in done:
         STEPS[due.step](replace(ctx, now=utc(due.due_at)), due.id)
+        done.add(tuple(due))
 
 
 def _due(ctx: Context, wanted: ColumnElement[bool], until: datetime) -> CompoundSelect[Any]:
